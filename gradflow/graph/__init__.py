@@ -1,0 +1,1 @@
+"""The flow graph and the facts of a run: frozen, torch-free, no IO."""

@@ -1,0 +1,166 @@
+"""The report: findings with their sites, and one line per parameter. Plain frozen data; every renderer starts from it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from gradflow.errors import FindingsError
+from gradflow.graph.flow import FlowGraph
+from gradflow.graph.recording import Target
+from gradflow.graph.site import Site
+from gradflow.verdict import Verdict
+
+if TYPE_CHECKING:
+    import networkx
+
+
+class Severity(str, Enum):
+    """How bad a finding is. ERROR fails a run by default."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+    @property
+    def rank(self) -> int:
+        """0 for the worst."""
+        return list(Severity).index(self)
+
+
+class Outcome(str, Enum):
+    """How an audit ended. FINDINGS exactly when the exit code is 1."""
+
+    CLEAN = "clean"
+    FINDINGS = "findings"
+    PARTIAL = "partial"
+    CRASHED = "crashed"
+    NOTHING = "nothing"
+    USAGE = "usage"
+    TIMEOUT = "timeout"
+
+
+class Evidence(str, Enum):
+    """Whether a finding was seen in a run or read in the source."""
+
+    RUN = "run"
+    SOURCE = "source"
+
+
+class Role(str, Enum):
+    """What a site of a finding is: the line to blame, where dead values leave, or where the parameter is defined."""
+
+    CAUSE = "cause"
+    LEAK = "leak"
+    DEFINITION = "definition"
+
+
+@dataclass(frozen=True, slots=True)
+class FindingSite:
+    """A site, what it is to the finding, and a few words for the code frame ("autograd records nothing in this block")."""
+
+    role: Role
+    site: Site
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One cause, with all the parameters it kills. `message` says what is, `help` what to write instead."""
+
+    code: str
+    name: str
+    severity: Severity
+    message: str
+    parameters: tuple[str, ...]
+    sites: tuple[FindingSite, ...] = ()
+    reason: str | None = None
+    help: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    evidence: Evidence = Evidence.RUN
+    verified: bool | None = None
+
+    @property
+    def cause(self) -> Site | None:
+        """The line to blame: the first site with role CAUSE, else the first site."""
+        for entry in self.sites:
+            if entry.role is Role.CAUSE:
+                return entry.site
+        return self.sites[0].site if self.sites else None
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits that survive moved lines: from code, reason, file, function, source text and parameters."""
+        cause = self.cause
+        place = (cause.file, cause.function, cause.source.strip()) if cause else ("", "", "")
+        text = "\0".join((self.code, self.reason or "", *place, *self.parameters))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class StepRow:
+    """One step of one parameter. `update_ratio` is |dw|/|w|, unitless, None where it was not measured."""
+
+    step: int
+    verdict: Verdict
+    grad_norm: float | None = None
+    update_ratio: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterRow:
+    """One parameter and its verdict. `live_in` is (k, n): live in k of n steps. Norms are L2 over all elements, unitless."""
+
+    name: str
+    root: str
+    shape: tuple[int, ...]
+    elements: int
+    dtype: str
+    requires_grad: bool
+    verdict: Verdict
+    live_in: tuple[int, int]
+    grad_norm: float | None
+    optimizers: tuple[str, ...]
+    moved: bool | None
+    weight_norm: float | None
+    owner: str = ""
+    owner_class: str = ""
+    because: str = ""
+    history: tuple[StepRow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an audit found. `notes` are facts about the audit itself; `crash` is the user's own traceback, if the program raised."""
+
+    outcome: Outcome
+    target: Target
+    parameters: tuple[ParameterRow, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    backward_passes: int = 0
+    optimizer_steps: int = 0
+    notes: tuple[str, ...] = ()
+    message: str = ""
+    crash: str = ""
+    flow: FlowGraph = field(default_factory=FlowGraph, repr=False, compare=False)
+
+    @property
+    def ok(self) -> bool:
+        """True where the audit is complete and nothing at or above the fail level was found."""
+        return self.outcome is Outcome.CLEAN
+
+    @property
+    def graph(self) -> networkx.DiGraph:
+        """The flow graph as a `networkx.DiGraph`; its attributes are documented in `gradflow.graph.networkx_form`."""
+        # Imported here: networkx costs 60 ms, and most reports are never asked for it.
+        from gradflow.graph.networkx_form import to_networkx
+
+        return to_networkx(self.flow, [row.name for row in self.parameters], [row.verdict.value for row in self.parameters])
+
+    def raise_for_findings(self) -> None:
+        """Raises FindingsError, listing the errors, unless `ok`."""
+        if not self.ok:
+            lines = [f"{finding.code} {finding.message}" for finding in self.findings if finding.severity is Severity.ERROR]
+            raise FindingsError("\n".join([f"gradflow: {self.outcome.value}" + (f", {self.message}" if self.message else ""), *lines]))
