@@ -54,8 +54,8 @@ def read_cases(folder: Path) -> list[Case]:
         Case(
             file=entry["file"],
             faulty=entry["verdict"] == "faulty",
-            dead=frozenset(entry["dead_params"]),
-            lines=frozenset(line for line in (entry["cut_line"], *entry["also_acceptable_lines"]) if line is not None),
+            dead=frozenset(entry["dead_params"] or ()),
+            lines=frozenset({entry["cut_line"], *(entry["also_acceptable_lines"] or ())} - {None}),
         )
         for entry in truth["cases"]
     ]
