@@ -1,7 +1,15 @@
-"""Which cuts stand between a parameter and the loss: a 0-1 shortest path, so the fewest lines that have to change.
+"""Which cuts stand between a parameter and the loss: a shortest path, so the fewest lines that have to change.
 
-A min cut would answer another question (what to remove so that *nothing* flows). Live and inert edges cost nothing, a cut costs one, and a
-run of operations in one region (`with torch.no_grad():`) costs one as a whole, where values leave it. All walks are loops.
+A min cut would answer another question (what to remove so that *nothing* flows). The price of a path:
+
+- a live or an inert edge costs nothing, a plain cut (`.detach()`) costs 1;
+- a run of nodes in one region (`with torch.no_grad():`) costs 1 as a whole, at the node where values leave it. A live edge out of a region
+  is free (an in-place write under `no_grad` leaves the tensor in the graph); the region is then paid where the path turns to a value that
+  the region keeps from autograd;
+- the same line crossed twice is paid twice, and named once.
+
+Of equal prices, a value goes on to its latest consumer in capture order, and a parameter that was written again starts from its latest
+node: all parameters behind one value share its path, and the cut named is the last one before the loss. All walks are loops.
 """
 
 from __future__ import annotations
@@ -34,14 +42,18 @@ def blame(graph: FlowGraph, parameters: frozenset[int], losses: tuple[int, ...] 
 
     A parameter with an empty `crossings` is connected by live and inert edges alone.
     """
-    steps = _paths_from_losses(graph, graph.losses if losses is None else losses)
-    nearest: dict[int, int] = {}
+    if not parameters:
+        return {}
+    paths = _paths_from_losses(graph, graph.losses if losses is None else losses)
+    best: dict[int, tuple[int, int]] = {}
     for number, node in enumerate(graph.nodes):
-        if node.kind is NodeKind.PARAMETER and node.parameter in parameters and steps.distance[number] >= 0:
-            best = nearest.get(node.parameter)
-            if best is None or steps.distance[number] < steps.distance[best]:
-                nearest[node.parameter] = number
-    return {parameter: _read_back(graph, steps, parameter, number) for parameter, number in sorted(nearest.items())}
+        if node.kind is not NodeKind.PARAMETER or node.parameter not in parameters:
+            continue
+        for state in (2 * number, 2 * number + 1):
+            price = paths.price[state]
+            if price >= 0 and (node.parameter not in best or price <= best[node.parameter][0]):
+                best[node.parameter] = (price, state)
+    return {parameter: _read_back(graph, paths, parameter, state) for parameter, (_, state) in sorted(best.items())}
 
 
 def incoming(graph: FlowGraph) -> tuple[array[int], array[int]]:
@@ -58,16 +70,14 @@ def upstream(graph: FlowGraph, starts: tuple[int, ...], *, live_only: bool = Fal
     """One byte a node: 1 where its value has a part in that of one of `starts` (over live edges only, if asked)."""
     offsets, edges = incoming(graph)
     seen = bytearray(len(graph.nodes))
-    stack = list(starts)
     for start in starts:
         seen[start] = 1
-    while stack:
-        node = stack.pop()
-        for edge in edges[offsets[node] : offsets[node + 1]]:
-            source = graph.sources[edge]
-            if not seen[source] and (not live_only or graph.kind_of(edge) is EdgeKind.LIVE):
-                seen[source] = 1
-                stack.append(source)
+    # Edges go from lower numbers to higher ones, so one sweep downwards sees each node after all its consumers.
+    for node in range(max(starts, default=-1), -1, -1):
+        if seen[node]:
+            for edge in edges[offsets[node] : offsets[node + 1]]:
+                if not live_only or graph.kind_of(edge) is EdgeKind.LIVE:
+                    seen[graph.sources[edge]] = 1
     return seen
 
 
@@ -87,61 +97,63 @@ def _grouped(ends: array[int], count: int) -> tuple[array[int], array[int]]:
 
 @dataclass(slots=True)
 class _Paths:
-    """By node: cuts paid from the nearest loss (-1: not reached), the edge by which the path came, and whether that step was paid."""
+    """By state (2 * node, plus 1 where the node's region is paid): cuts paid from the nearest loss (-1: not reached), the edge by which
+    the path came (-1: a loss), and the state at that edge's target."""
 
-    distance: array[int]
+    price: array[int]
     edge: array[int]
-
-
-def _price(graph: FlowGraph, edge: int) -> int:
-    """What going back over `edge` costs. Edges into a region's node carry the region's cut, but are paid where the region is left."""
-    source, target = graph.sources[edge], graph.targets[edge]
-    left = graph.nodes[source].region
-    price = int(left >= 0 and left != graph.nodes[target].region)
-    if graph.kind_of(edge) is EdgeKind.CUT and not graph.cuts[graph.edge_cuts[edge]].region:
-        price += 1
-    return price
+    after: array[int]
 
 
 def _paths_from_losses(graph: FlowGraph, losses: tuple[int, ...]) -> _Paths:
-    offsets, edges = incoming(graph)
+    """Shortest paths by one sweep against capture order: a node's consumers all have higher numbers, so its price is final when met."""
     count = len(graph.nodes)
-    distance, came_by = array("q", [-1]) * count, array("q", [-1]) * count
-    settled = bytearray(count)
-    # An edge can cost 2 (a detach of what leaves a region), so a plain 0-1 deque is not exact: buckets by distance are.
-    buckets: dict[int, list[int]] = {}
+    offsets, edges = incoming(graph)
+    regions = [node.region for node in graph.nodes]
+    live, cut = _code(graph, EdgeKind.LIVE), _code(graph, EdgeKind.CUT)
+    prices, came_by, after = (array("q", [-1]) * (2 * count) for _ in range(3))
     for loss in losses:
-        distance[loss] = int(graph.nodes[loss].region >= 0)
-        buckets.setdefault(distance[loss], []).append(loss)
-    while buckets:
-        paid = min(buckets)
-        current = buckets.pop(paid)
-        for node in current:
-            if settled[node]:
+        prices[2 * loss] = 0
+    sources, kinds = graph.sources, graph.kinds
+    for node in range(max(losses, default=-1), -1, -1):
+        region = regions[node]
+        for state in (2 * node, 2 * node + 1) if region >= 0 else (2 * node,):
+            so_far = prices[state]
+            if so_far < 0:
                 continue
-            settled[node] = 1
             for edge in edges[offsets[node] : offsets[node + 1]]:
-                source = graph.sources[edge]
-                price = paid + _price(graph, edge)
-                if not settled[source] and (distance[source] < 0 or price < distance[source]):
-                    distance[source], came_by[source] = price, edge
-                    (current if price == paid else buckets.setdefault(price, [])).append(source)
-    return _Paths(distance, came_by)
+                kind, source = kinds[edge], sources[edge]
+                price, inside = so_far, state & 1
+                if region >= 0 and not inside and kind != live:
+                    price, inside = price + 1, 1
+                if kind == cut and _is_paid_alone(graph, edge, region):
+                    price += 1
+                before = 2 * source + (inside if region >= 0 and regions[source] == region else 0)
+                if prices[before] < 0 or price < prices[before]:
+                    prices[before], came_by[before], after[before] = price, edge, state
+    return _Paths(prices, came_by, after)
 
 
-def _read_back(graph: FlowGraph, paths: _Paths, parameter: int, number: int) -> Blame:
+def _code(graph: FlowGraph, kind: EdgeKind) -> int:
+    """The byte that stands for `kind` in `graph.kinds`, -1 where no edge is of that kind: comparing bytes keeps the sweep quick."""
+    return next((code for code in sorted(set(graph.kinds)) if graph.kind_of(graph.kinds.index(code)) is kind), -1)
+
+
+def _is_paid_alone(graph: FlowGraph, edge: int, region: int) -> bool:
+    """Whether the cut of `edge` is paid besides the region of its target: a region's own edges are paid with the region."""
+    return region < 0 or not graph.cuts[graph.edge_cuts[edge]].region
+
+
+def _read_back(graph: FlowGraph, paths: _Paths, parameter: int, state: int) -> Blame:
     crossings: list[Crossing] = []
-    node = number
-    while paths.edge[node] >= 0:
-        edge = paths.edge[node]
-        target = graph.targets[edge]
-        left = graph.nodes[node].region
-        cut = graph.edge_cuts[edge]
-        if left >= 0 and left != graph.nodes[target].region:
-            crossings.append(Crossing(left, node))
-        if graph.kind_of(edge) is EdgeKind.CUT and not graph.cuts[cut].region:
-            crossings.append(Crossing(cut, target))
-        node = target
-    if graph.nodes[node].region >= 0:
-        crossings.append(Crossing(graph.nodes[node].region, node))
-    return Blame(parameter, node, tuple(reversed(crossings)))
+    while paths.edge[state] >= 0:
+        edge, after = paths.edge[state], paths.after[state]
+        target, kind = graph.targets[edge], graph.kind_of(edge)
+        region = graph.nodes[target].region
+        # Read from the parameter on: the operation's own cut comes before the end of the region in which it ran.
+        if kind is EdgeKind.CUT and _is_paid_alone(graph, edge, region):
+            crossings.append(Crossing(graph.edge_cuts[edge], target))
+        if region >= 0 and not after & 1 and kind is not EdgeKind.LIVE:
+            crossings.append(Crossing(region, target))
+        state = after
+    return Blame(parameter, state // 2, tuple(reversed(crossings)))
