@@ -81,6 +81,15 @@ def upstream(graph: FlowGraph, starts: tuple[int, ...], *, live_only: bool = Fal
     return seen
 
 
+def lost_hosts(graph: FlowGraph) -> tuple[int, ...]:
+    """Nodes where a value leaves torch and was not seen to come back to a loss."""
+    hosts = [number for number, node in enumerate(graph.nodes) if node.kind is NodeKind.HOST]
+    if not hosts:
+        return ()
+    returns = upstream(graph, graph.losses)
+    return tuple(number for number in hosts if not returns[number])
+
+
 def _grouped(ends: array[int], count: int) -> tuple[array[int], array[int]]:
     offsets = array("q", bytes(8 * (count + 1)))
     for end in ends:

@@ -3,7 +3,8 @@
 A node is a number in capture order. Node attributes:
 
 - `kind`: `parameter`, `input`, `operation`, `host` or `autograd`; `label`: the call's or the parameter's name;
-- `module`: path of the running `nn.Module` (empty: none); `autograd`: name of the backward node (empty: none); `step`: backward passes before;
+- `module`: path of the running `nn.Module` (empty: none); `autograd`: name of the backward node (empty: none);
+- `step`: how many backward passes came before;
 - `loss`: True on the loss nodes, else False;
 - `file`, `line`, `function`: where it was made, on nodes whose place is known;
 - `parameter`, `verdict`: the parameter's name and its verdict, on parameter nodes;
