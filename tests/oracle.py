@@ -114,11 +114,11 @@ def compare(program: Program, folder: Path) -> Comparison:
     return Comparison(
         program.seed,
         len(truth.arrived),
-        tuple(_disagreements(truth, {name: row.verdict.value for name, row in rows.items()})),
+        tuple(disagreements(truth, {name: row.verdict.value for name, row in rows.items()})),
         tuple(disturbances),
         tuple(f"`{name}` is severed, and no finding names it" for name in severed if name not in named),
         any("trace incomplete" in text for text in texts),
-        tuple(_repair(program, finding, path, folder) for finding in findings if finding.code in REPAIRED_CODES),
+        tuple(repair(program, finding, path, folder) for finding in findings if finding.code in REPAIRED_CODES),
     )
 
 
@@ -143,7 +143,8 @@ def _audit(program: Program, path: Path, truth: Truth) -> tuple[gradflow.Report,
     return report, trouble
 
 
-def _disagreements(truth: Truth, verdicts: dict[str, str]) -> Iterator[str]:
+def disagreements(truth: Truth, verdicts: dict[str, str]) -> Iterator[str]:
+    """A sentence for each parameter whose verdict says something else than torch."""
     for name, arrived in truth.arrived.items():
         verdict = verdicts.get(name, "absent")
         unreached = verdict in {"severed", "escaped", "unused", "undefined"}
@@ -154,7 +155,7 @@ def _disagreements(truth: Truth, verdicts: dict[str, str]) -> Iterator[str]:
             yield f"`{name}`: requires no grad, verdict {verdicts.get(name, 'absent')}"
 
 
-def _repair(program: Program, finding: gradflow.Finding, path: Path, folder: Path) -> Repair:
+def repair(program: Program, finding: gradflow.Finding, path: Path, folder: Path) -> Repair:
     """Replaces only the lines that the finding blames, and asks torch again."""
     causes = [entry.site for entry in finding.sites if entry.role.value == "cause"]
     reason = str(getattr(finding.reason, "value", finding.reason))

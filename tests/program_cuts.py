@@ -31,6 +31,12 @@ def keep(function):
     return function
 """
 
+COOL = """
+def cool(value):
+    value = value * 2.0
+    return value.detach() ~> return value
+"""
+
 CUTS = (
     Part("no-grad-block", "with torch.no_grad(): ~> if True:\n    {o} = self.m{k}({h})", LINEAR),
     Part(
@@ -71,6 +77,44 @@ CUTS = (
         "no-grad-out",
         "t{k} = torch.zeros_like({h})\nwith torch.no_grad(): ~>+ if True:\n    torch.mul({h}, 2.0, out=t{k}) ~>+ t{k} = {h} * 2.0\n"
         "{o} = t{k} + 1.0",
+    ),
+    Part(
+        "no-grad-return",
+        "{o} = self.step{k}({h})",
+        LINEAR,
+        "def step{k}(self, value):\n    with torch.no_grad(): ~> if True:\n        return self.m{k}(value)",
+    ),
+    Part("no-grad-wrapped", "{o} = torch.no_grad()(self.m{k})({h}) ~> {o} = self.m{k}({h})", LINEAR),
+    Part(
+        "no-grad-two-items",
+        'with torch.no_grad(), torch.autograd.profiler.record_function("part"): ~> if True:\n    {o} = self.m{k}({h})',
+        LINEAR,
+    ),
+    Part(
+        "no-grad-entered",
+        "with contextlib.ExitStack() as stack{k}:\n    stack{k}.enter_context(torch.no_grad()) ~> pass\n    {o} = self.m{k}({h})",
+        LINEAR,
+    ),
+    Part("set-grad-enabled-computed", "with torch.set_grad_enabled(bool(x.sum() > 1e9)): ~> if True:\n    {o} = self.m{k}({h})", LINEAR),
+    Part(
+        "detach-chain",
+        "{o} = ( ~>+ {o} = (\n    torch.tanh({h}) ~>+ torch.tanh({h})\n    .detach() ~>+ .clone()\n    .mul(2.0) ~>+ .mul(2.0)\n)",
+    ),
+    Part(
+        "detach-dict",
+        'box{k} = {{"a": {h}.detach(), "b": 1.0}} ~> box{k} = {{"a": {h}, "b": 1.0}}\n{o} = box{k}["a"] * box{k}["b"]',
+    ),
+    Part("detach-helper", "{o} = cool({h})", prelude=COOL),
+    Part("detach-comprehension", "{o} = torch.stack([row.detach() for row in {h}]) ~> {o} = torch.stack([row * 1.0 for row in {h}])"),
+    Part(
+        "detach-hook",
+        "{o} = self.m{k}({h})",
+        "self.m{k} = nn.Linear(6, 6)\nself.m{k}.register_forward_hook(lambda module, args, out: out.detach()) ~> pass",
+    ),
+    Part(
+        "argmax-index",
+        "p{k} = {h}.argmax(-1) ~>+ p{k} = torch.softmax({h}, -1)\n{o} = {g} + self.m{k}[p{k}] ~>+ {o} = {g} + p{k} @ self.m{k}",
+        WEIGHT,
     ),
     Part("detach", "{o} = {h}.detach() ~> {o} = {h}"),
     Part("detach-function", "{o} = torch.detach({h}) * 2.0 ~> {o} = {h} * 2.0"),

@@ -39,6 +39,7 @@ class Double(torch.autograd.Function):
         return grad * 2.0
 """
 HEADER = """
+import contextlib
 import copy
 import io
 import json
@@ -223,6 +224,12 @@ OPERATIONS = (
     Part("copy_", "{o} = {h} * 1.0\n{o}.copy_({g})"),
     Part("overwrite-all", "{o} = {h} * 1.0\n{o}[:] = {g}"),
     Part("sampled-with-gradient", "torch.manual_seed({k})\n{o} = torch.distributions.Normal({h}, 1.0).rsample()"),
+    Part("tensor-hook", "{o} = {h} * 1.0\nif {o}.requires_grad:\n    {o}.register_hook(lambda grad: grad * 0.5)"),
+    Part(
+        "module-hook",
+        "{o} = self.m{k}({h})",
+        "self.m{k} = nn.Linear(6, 6)\nself.m{k}.register_forward_hook(lambda module, args, out: torch.tanh(out))",
+    ),
     Part("input-statistics", "with torch.no_grad():\n    mean{k} = x.mean()\n{o} = {h} - mean{k}"),
     Part("straight-through", "{o} = {h} + ({h}.round() - {h}).detach()"),
     Part("detached-scale", "{o} = {h} / ({h}.detach().abs().max() + 1.0)"),

@@ -187,10 +187,8 @@ class _Scope:
         (self.writer.cuts if cutting else self.writer.operations).append(head.split(" ~>")[0])
         self.depth += 1
         for _ in range(self.writer.source.randint(1, 3)):
-            if self.writer.chance(0.3):
-                self.cut()
-            else:
-                self.operation()
+            choices = [self.operation, self.operation, self.cut] + [self.block] * (self.name == "Net")
+            self.writer.source.choice(choices)()
         self.depth -= 1
 
     def block(self) -> None:

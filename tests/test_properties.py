@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from oracle import ask_torch, promised, uncut
+import torch
+from oracle import Truth, ask_torch, disagreements, promised, repair, uncut
 from program_cuts import CUTS
 from program_parts import OPERATIONS, Part
-from random_programs import alone, generate
+from random_programs import Program, alone, generate
+
+from gradflow import Finding, Severity
+from gradflow.graph.site import Site
+from gradflow.report import FindingSite, Role
 
 PROGRAMS = 300
 CHUNK = 15
@@ -58,3 +64,42 @@ def test_programs_with_every_cut_repaired_bring_each_called_parameter_a_gradient
         arrived = ask_torch(uncut(generate(seed)), tmp_path / f"program_{seed}.py").arrived
         dead[seed] = sorted(name for name in promised(arrived) if not arrived[name])
     assert {seed: names for seed, names in dead.items() if names} == {}
+
+
+def detached() -> tuple[Program, int]:
+    """A short program with one detach, and the line that it stands on."""
+    program = alone(next(part for part in CUTS if part.name == "detach"))
+    return program, next(iter(program.twins))
+
+
+def blaming(lines: list[int], path: Path) -> Finding:
+    """A finding that blames `lines` of the file for the dead first layer."""
+    sites = tuple(FindingSite(Role.CAUSE, Site(path.as_posix(), line)) for line in lines)
+    return Finding("GF101", "severed-parameter", Severity.ERROR, "", ("m0.weight", "m0.bias"), sites, "detach")
+
+
+def test_repair_of_the_cutting_line_counts_as_revived(tmp_path: Path) -> None:
+    program, line = detached()
+    result = repair(program, blaming([line], tmp_path / "a.py"), tmp_path / "a.py", tmp_path)
+    assert result.testable
+    assert result.trouble == ""
+
+
+def test_blame_on_no_line_or_another_file_or_an_unknown_parameter_counts_as_missed(tmp_path: Path) -> None:
+    program, line = detached()
+    path = tmp_path / "a.py"
+    assert repair(program, blaming([], path), path, tmp_path).trouble == "no line is blamed"
+    assert repair(program, blaming([line], tmp_path / "b.py"), path, tmp_path).trouble.endswith(f"b.py:{line}")
+    stranger = replace(blaming([line], path), parameters=("m0.weight", "m9.weight"))
+    assert repair(program, stranger, path, tmp_path).trouble == "still without a gradient: m9.weight"
+
+
+def test_blame_on_a_line_that_does_not_cut_is_not_testable(tmp_path: Path) -> None:
+    program, line = detached()
+    assert not repair(program, blaming([line - 1], tmp_path / "a.py"), tmp_path / "a.py", tmp_path).testable
+
+
+def test_verdict_against_autograd_is_a_disagreement() -> None:
+    truth = Truth(torch.zeros(()), {"a": True, "b": False, "c": True, "d": False}, frozenset({"e"}))
+    assert list(disagreements(truth, {"a": "live", "b": "severed", "c": "zero", "d": "undefined", "e": "frozen"})) == []
+    assert len(list(disagreements(truth, {"a": "unused", "b": "zero", "c": "unknown", "e": "live"}))) == 5
