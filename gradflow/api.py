@@ -1,0 +1,262 @@
+"""What gradflow offers to Python: audit a live model, watch a training loop, audit a script. Composes the stages, and prints nothing."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from enum import Enum
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from gradflow.capture.inputs import InputSpec
+from gradflow.capture.job import Ending, Way
+from gradflow.capture.script import run_target
+from gradflow.capture.target import Form, TargetSpec, relative_posix
+from gradflow.checks import diagnose
+from gradflow.errors import TargetCrashed
+from gradflow.graph.recording import ParameterFact, Recording, Target, TargetKind
+from gradflow.report import Finding, Outcome, ParameterRow, Report, Severity, StepRow
+from gradflow.verdict import Influence, Verdict, judge_step, live_steps
+
+if TYPE_CHECKING:
+    from gradflow.capture.torch_types import Module, Optimizer, Tensor
+    from gradflow.capture.watch import Watch
+
+DEFAULT_STEPS = 3
+DEFAULT_TIMEOUT = 120.0
+"""Seconds."""
+
+
+class FailOn(str, Enum):
+    """The severity from which on a finding makes an audit fail."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NEVER = "never"
+
+    def fails(self, finding: Finding) -> bool:
+        """True if `finding` is at or above this level."""
+        return self is not FailOn.NEVER and finding.severity.rank <= Severity(self.value).rank
+
+
+def audit(
+    model: Module,
+    args: Any = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    loss: Callable[..., Tensor] | None = None,
+    optimizer: Optimizer | None = None,
+    steps: int = 1,
+) -> Report:
+    """The report on one call `model(*args, **kwargs)` and the backward pass from its loss. The model is put back as it was.
+
+    Args:
+        args: the positional inputs; one tensor stands for itself.
+        loss: `loss(output)`, or `loss(model, output)` if it takes two. Default: the output's own `.loss`, else the only scalar in it, else
+            a fixed random projection of every floating output.
+        optimizer: if given, `steps` steps are really taken with it, and weights, buffers and its state are put back afterwards.
+    """
+    # The capture of live models imports torch; `import gradflow.api` does not.
+    from gradflow.capture.model import audit_model
+
+    positional = args if isinstance(args, tuple) else tuple(args) if isinstance(args, list) else (args,)
+    target = Target(TargetKind.API, "", f"gradflow.audit({type(model).__name__})")
+    recording = audit_model(model, positional, dict(kwargs or {}), loss=loss, optimizer=optimizer, steps=steps, target=target)
+    return build_report(recording)
+
+
+def watch(model: Module, optimizer: Optimizer | None = None) -> WatchedLoop:
+    """A context manager round the user's own training loop; its `report` is there once the block has ended."""
+    from gradflow.capture.watch import Watch
+
+    return WatchedLoop(Watch(model, optimizer))
+
+
+class WatchedLoop:
+    """What `watch` gives: records while the block runs."""
+
+    def __init__(self, capture: Watch) -> None:
+        self._capture = capture
+
+    def __enter__(self) -> WatchedLoop:
+        self._capture.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._capture.__exit__(kind, error, trace)
+
+    @property
+    def report(self) -> Report:
+        """The report on all that was seen in the block."""
+        return build_report(self._capture.recording())
+
+
+def audit_script(
+    spec: TargetSpec,
+    *,
+    steps: int = DEFAULT_STEPS,
+    timeout: float = DEFAULT_TIMEOUT,
+    inputs: Sequence[tuple[str, InputSpec]] = (),
+    loss: str = "",
+    fail_on: FailOn = FailOn.ERROR,
+    quiet: bool = False,
+) -> Report:
+    """The report on a program, or on a model that a file holds, run in a child process.
+
+    Args:
+        timeout: seconds, after which what was seen by then is judged.
+        inputs: each as (text of the option, what it describes).
+        quiet: what the program prints goes nowhere, else to standard error.
+    """
+    target = describe(spec, steps=steps, inputs=[text for text, _ in inputs], loss=loss)
+    try:
+        ending = run_target(
+            spec, target, steps=steps, timeout=timeout, inputs=tuple(entry for _, entry in inputs), loss=loss, quiet=quiet
+        )  # fmt: skip
+    except TargetCrashed as error:
+        return Report(Outcome.CRASHED, target, message=str(error), crash=error.traceback)
+    return _report_of(ending, target, fail_on)
+
+
+def describe(spec: TargetSpec, *, steps: int = DEFAULT_STEPS, inputs: Sequence[str] = (), loss: str = "") -> Target:
+    """The target as the report names it, with the command line that audits it again."""
+    words = ["gradflow", "audit"]
+    if steps != DEFAULT_STEPS:
+        words += ["--steps", str(steps)]
+    for text in inputs:
+        words += ["--input", text]
+    if loss:
+        words += ["--loss", loss]
+    is_file = spec.form in (Form.FILE, Form.FILE_ATTRIBUTE)
+    kind = TargetKind.MODULE if spec.is_attribute else TargetKind.SCRIPT
+    return Target(kind, relative_posix(spec.place) if is_file else "", shlex.join([*words, *spec.words]))
+
+
+def build_report(recording: Recording, fail_on: FailOn = FailOn.ERROR) -> Report:
+    """The report on a recording: a row for each parameter, the findings, and the outcome."""
+    verdicts, influences, findings = diagnose(recording)
+    rows = tuple(
+        _row(fact, verdict, influence) for fact, verdict, influence in zip(recording.parameters, verdicts, influences, strict=True)
+    )
+    outcome, message = _outcome(recording, findings, fail_on)
+    return Report(
+        outcome=outcome,
+        target=recording.target,
+        parameters=rows,
+        findings=findings,
+        backward_passes=recording.backward_passes,
+        optimizer_steps=recording.optimizer_steps,
+        notes=recording.notes,
+        message=message,
+        crash=recording.crash,
+        flow=recording.graph,
+    )
+
+
+def _row(fact: ParameterFact, verdict: Verdict, influence: Influence) -> ParameterRow:
+    norms = [step.grad_norm for step in fact.steps if step.grad_norm is not None]
+    return ParameterRow(
+        name=fact.name,
+        root=fact.root,
+        shape=fact.shape,
+        elements=fact.elements,
+        dtype=fact.dtype,
+        requires_grad=fact.requires_grad,
+        verdict=verdict,
+        live_in=(live_steps(fact), len(fact.steps)),
+        grad_norm=norms[-1] if norms else None,
+        optimizers=fact.optimizers,
+        moved=fact.moved,
+        weight_norm=fact.weight_norm,
+        owner=fact.owner,
+        owner_class=fact.owner_class,
+        because=_because(fact, verdict, influence),
+        history=_history(fact, verdict),
+    )
+
+
+def _because(fact: ParameterFact, verdict: Verdict, influence: Influence) -> str:
+    """Why this run cannot tell, empty where it can."""
+    if verdict is not Verdict.UNKNOWN:
+        return ""
+    if fact.opaque:
+        return fact.opaque
+    if not fact.steps:
+        return "no optimizer that holds it has stepped" if fact.optimizers else "no backward pass was seen"
+    return "how values flowed was not recorded" if influence is Influence.UNTRACED else ""
+
+
+def _history(fact: ParameterFact, verdict: Verdict) -> tuple[StepRow, ...]:
+    """One row a step. Where autograd did not reach the parameter, the trace of the whole run says how it stands."""
+    unreached = verdict if verdict in (Verdict.SEVERED, Verdict.ESCAPED, Verdict.UNUSED, Verdict.FROZEN) else Verdict.UNKNOWN
+    rows = []
+    for step in fact.steps:
+        seen = judge_step(step) if fact.requires_grad else Verdict.FROZEN
+        rows.append(StepRow(step.step, seen or unreached, step.grad_norm))
+    return tuple(rows)
+
+
+def _outcome(recording: Recording, findings: Sequence[Finding], fail_on: FailOn) -> tuple[Outcome, str]:
+    """The outcome, and a sentence where it is not plainly one of clean or findings."""
+    judged = any(fact.steps for fact in recording.parameters)
+    if recording.crash:
+        message = "the program raised " + ("after a step had been judged" if judged else "before a step could be judged")
+    elif recording.timed_out:
+        message = "the program was stopped " + ("before it had made enough steps" if judged else "before a step could be judged")
+    else:
+        message = "" if judged else "no step could be judged"
+    if any(fail_on.fails(finding) for finding in findings):
+        return Outcome.FINDINGS, message
+    if judged:
+        return (Outcome.PARTIAL if recording.crash or recording.timed_out else Outcome.CLEAN), message
+    if recording.crash:
+        return Outcome.CRASHED, message
+    return (Outcome.TIMEOUT if recording.timed_out else Outcome.NOTHING), message
+
+
+_WITHOUT_RECORDING = {
+    Way.STOPPED: Outcome.NOTHING,
+    Way.ENDED: Outcome.NOTHING,
+    Way.EXITED: Outcome.CRASHED,
+    Way.CRASHED: Outcome.CRASHED,
+    Way.ASKED: Outcome.TIMEOUT,
+    Way.REFUSED: Outcome.NOTHING,
+    Way.USAGE: Outcome.USAGE,
+    Way.BUG: Outcome.CRASHED,
+    Way.LOST: Outcome.CRASHED,
+}
+
+
+def _report_of(ending: Ending, target: Target, fail_on: FailOn) -> Report:
+    """The report on how a child process ended."""
+    if ending.recording is None:
+        return Report(_WITHOUT_RECORDING[ending.way], target, message=_sentence(ending, judged=False), crash=ending.traceback)
+    report = build_report(replace(ending.recording, crash=ending.recording.crash or ending.traceback), fail_on)
+    judged = any(row.history for row in report.parameters)
+    if ending.way is Way.EXITED and report.outcome in (Outcome.CLEAN, Outcome.NOTHING):
+        report = replace(report, outcome=Outcome.PARTIAL if judged else Outcome.CRASHED)
+    sentence = _sentence(ending, judged=judged)
+    return replace(report, message=sentence) if sentence else report
+
+
+def _sentence(ending: Ending, *, judged: bool) -> str:
+    """What the ending means for the audit, in one sentence; empty where the program came to a good end."""
+    when = "after" if judged else "before"
+    steps = "a step had been judged" if judged else "a step could be judged"
+    match ending.way:
+        case Way.CRASHED:
+            return f"the program raised {when} {steps}: {ending.sentence}"
+        case Way.EXITED:
+            hint = "" if judged else "; if it needs arguments, they stand after the target"
+            return f"{ending.sentence} {when} {steps}{hint}"
+        case Way.ASKED:
+            return f"{ending.sentence} {when} {steps}"
+        case Way.LOST:
+            return f"{ending.sentence} {when} {steps}"
+        case Way.BUG:
+            return f"gradflow itself failed, and this is a bug in gradflow, please report it: {ending.sentence}"
+        case Way.REFUSED | Way.USAGE:
+            return ending.sentence
+        case Way.STOPPED | Way.ENDED:
+            return ""

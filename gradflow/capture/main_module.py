@@ -1,0 +1,140 @@
+"""Runs a program as `__main__` the way Python does: a fresh module in `sys.modules`, its code compiled and executed there.
+
+Not `runpy.run_path`, which empties the program's globals when it ends: they are still needed for the names of models and optimizers.
+Never catches what the program raises.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.machinery
+import importlib.util
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import CodeType, ModuleType
+
+from gradflow.errors import TargetError
+
+
+def run_file(place: str, arguments: Sequence[str]) -> None:
+    """Runs `python place arguments...` in this process."""
+    path = os.path.abspath(place)
+    source = Path(path).read_bytes()
+    sys.argv[:] = [place, *arguments]
+    main = _fresh_main()
+    main.__file__ = path
+    main.__loader__ = importlib.machinery.SourceFileLoader("__main__", path)
+    _set_first_path(os.path.dirname(os.path.realpath(path)))
+    # inherited flags of this file (`annotations`) must not change the meaning of theirs
+    code = compile(source, path, "exec", dont_inherit=True)
+    package, root = enclosing_package(path)
+    main.__package__ = package or None
+    if package and root not in sys.path:
+        # A script with relative imports means its own package; any other keeps Python's order, and finds the package last.
+        sys.path.insert(1 if _imports_relatively(source) else len(sys.path), root)
+    exec(code, main.__dict__)
+
+
+def run_module(name: str, arguments: Sequence[str]) -> None:
+    """Runs `python -m name arguments...` in this process.
+
+    Raises:
+        TargetError: there is no such module, or it holds no Python code.
+    """
+    _set_first_path(os.getcwd())
+    sys.argv[:] = ["-m", *arguments]
+    spec, code = _find_code(name)
+    main = _fresh_main()
+    main.__spec__ = spec
+    main.__file__ = spec.origin
+    main.__loader__ = spec.loader
+    main.__package__ = spec.parent
+    sys.argv[0] = spec.origin or name
+    exec(code, main.__dict__)
+
+
+def import_file(place: str) -> ModuleType:
+    """The module in file `place`, imported under its own name rather than as `__main__`, so that a guarded training does not start."""
+    path = os.path.realpath(place)
+    _set_first_path(os.path.dirname(path))
+    package, root = enclosing_package(path)
+    stem = Path(path).stem
+    if package:
+        sys.path.insert(1, root)
+        return importlib.import_module(f"{package}.{stem}")
+    known = sys.modules.get(stem)
+    if known is not None and getattr(known, "__file__", None) == path:
+        return known
+    # a file named like a module that is already there (`types.py`) must not take its place
+    name = stem if known is None else f"gradflow_target_{stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise TargetError(f"`{place}` cannot be imported: expected a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def import_named(name: str) -> ModuleType:
+    """The module `name`, looked for from the working directory on.
+
+    Raises:
+        TargetError: there is no such module. A module missing inside it is the user's own ImportError.
+    """
+    _set_first_path(os.getcwd())
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
+            raise TargetError(f"no module named `{name}` in the working directory or among the installed packages") from None
+        raise
+
+
+def enclosing_package(path: str) -> tuple[str, str]:
+    """(dotted package, directory above it) of the file, two empty strings where its directory has no `__init__.py`."""
+    folder = Path(path).parent
+    parts: list[str] = []
+    while (folder / "__init__.py").is_file() and folder.name.isidentifier():
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    return (".".join(parts), str(folder)) if parts else ("", "")
+
+
+def _fresh_main() -> ModuleType:
+    main = ModuleType("__main__")
+    main.__dict__["__builtins__"] = sys.modules["builtins"]
+    sys.modules["__main__"] = main
+    return main
+
+
+def _set_first_path(folder: str) -> None:
+    """Puts `folder` where Python puts the script's directory. PYTHONSAFEPATH, which forbids that, is obeyed."""
+    if not getattr(sys.flags, "safe_path", False):
+        sys.path.insert(0, folder)
+
+
+def _find_code(name: str) -> tuple[importlib.machinery.ModuleSpec, CodeType]:
+    try:
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.submodule_search_locations is not None:
+            name = f"{name}.__main__"
+            spec = importlib.util.find_spec(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not name.startswith(error.name):
+            raise
+        spec = None
+    if spec is None:
+        raise TargetError(f"no module named `{name}` in the working directory or among the installed packages")
+    get_code = getattr(spec.loader, "get_code", None)
+    code = get_code(name) if get_code else None
+    if code is None:
+        raise TargetError(f"module `{name}` holds no Python code that could be run")
+    return spec, code
+
+
+def _imports_relatively(source: bytes) -> bool:
+    return any(isinstance(node, ast.ImportFrom) and node.level > 0 for node in ast.walk(ast.parse(source)))

@@ -1,0 +1,286 @@
+"""The command line: parse, audit, render, exit code. The report goes to standard output, everything else to standard error.
+
+Imports what a command needs when it runs: `--help` must not wait for torch, networkx or rich.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn
+
+from gradflow import __version__
+from gradflow.errors import GradflowError, TargetError, UsageError
+
+if TYPE_CHECKING:
+    from gradflow.report import Report
+
+CLEAN, FINDINGS, NO_AUDIT = 0, 1, 2
+"""The exit codes: audited and nothing found, findings at or above the fail level, could not audit."""
+
+FORMATS = ("text", "concise", "json")
+COLORS = ("auto", "always", "never")
+LEVELS = ("error", "warning", "never")
+
+TARGET_HELP = """\
+TARGET is one of
+  file.py ARGS ...        a training script, run as `python file.py ARGS ...`; all that follows it is the script's own
+  -m pkg.mod ARGS ...     a module, run as `python -m pkg.mod ARGS ...`
+  file.py:attr            a model: an nn.Module class, an instance, or a function that makes one, called without arguments
+  pkg.mod:attr            the same, in a module that is imported from the working directory
+
+exit codes: 0 audited and clean, 1 findings at or above --fail-on, 2 could not audit"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises instead of printing a usage text, so that every format can say what is wrong. Knows which options take a value."""
+
+    def __init__(self, **kwargs: object) -> None:
+        self.valued: set[str] = set()
+        super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **kwargs)  # type: ignore[arg-type]
+
+    def option(self, *names: str, **kwargs: object) -> None:
+        """Adds an option; those without an `action` of their own take a value."""
+        if kwargs.get("action", "append") == "append":
+            self.valued.update(names)
+        self.add_argument(*names, **kwargs)  # type: ignore[arg-type]
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (see `{self.prog} --help`)")
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs the command line `arguments` (default: those of the process), and exits with its code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = _run(words)
+    except GradflowError as error:
+        _say(f"error: {error}")
+        code = NO_AUDIT
+    except KeyboardInterrupt:
+        _say("error: interrupted by Ctrl-C")
+        code = NO_AUDIT
+    except BrokenPipeError:
+        # Whoever read our output has gone (`| head`); without this Python would complain once more while it shuts down.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = NO_AUDIT
+    sys.exit(code)
+
+
+def _run(words: list[str]) -> int:
+    parser = _Parser(prog="gradflow", description="Finds parameters of a PyTorch model that do not learn, and the line that cut them off.")
+    parser.add_argument("--version", action="version", version=f"gradflow {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    audit = commands.add_parser(
+        "audit",
+        help="run a script or a model, and judge each parameter",
+        usage="gradflow audit [options] TARGET [ARGS of the script ...]",
+        description="Runs TARGET, watches how values and gradients flow, and judges each parameter.",
+        epilog=TARGET_HELP,
+    )
+    _add_audit_options(audit)
+    explain = commands.add_parser("explain", help="say what a check looks for, and what to write instead; without a code: list them")
+    explain.add_argument("code", nargs="?", metavar="CODE", help="as in GF101")
+    if words[:1] == ["audit"]:
+        return _audit(audit, words[1:])
+    options = parser.parse_args(words)
+    if options.command == "explain":
+        return _explain(options.code)
+    parser.print_help(sys.stderr)
+    return NO_AUDIT
+
+
+def _add_audit_options(parser: _Parser) -> None:
+    parser.option("--format", choices=FORMATS, default="text", help="of the report (default: text)")
+    parser.option("--fail-on", choices=LEVELS, default="error", help="the severity that makes the exit code 1 (default: error)")
+    parser.option("--steps", type=_whole, default=3, metavar="N", help="optimizer steps to watch before the script is stopped (default: 3)")
+    parser.option("--timeout", type=_seconds, default=120.0, metavar="SECONDS", help="judge what was seen by then (default: 120)")
+    example = "'x=float32[2,3,32,32]' or 'int64[2,16]<100'"
+    parser.option("--input", action="append", default=[], metavar="SPEC", help=f"input of a model, as {example}; repeatable")
+    parser.option("--loss", default="", metavar="FILE.py:FUNCTION", help="loss of a model: loss(output) or loss(model, output)")
+    parser.option("--graph", action="store_true", help="put the flow graph into the JSON")
+    parser.option("--verbose", action="store_true", help="fold nothing")
+    parser.option("--quiet-script", action="store_true", help="drop what the script prints, which else goes to standard error")
+    parser.option("-o", "--output", default="", metavar="FILE", help="write the report there instead of to standard output")
+    parser.option("--color", choices=COLORS, default="auto", help="default: auto, on a terminal and without NO_COLOR")
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0, found {text!r}")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1e7:
+        raise argparse.ArgumentTypeError(f"expected a number of seconds above 0, found {text!r}")
+    return value
+
+
+def _split(parser: _Parser, words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """(our options, TARGET and all that follows it). A target that names a model has no arguments: what follows it is ours too."""
+    index = 0
+    while index < len(words) and words[index].startswith("-") and words[index] not in ("-", "--", "-m"):
+        index += 2 if words[index] in parser.valued else 1
+    ours, rest = list(words[:index]), list(words[index:])
+    if rest and ":" in rest[0] and not os.path.isfile(rest[0]):
+        more, others = _split(parser, rest[1:])
+        return ours + more, [rest[0], *others]
+    return ours, rest
+
+
+def _audit(parser: _Parser, words: list[str]) -> int:
+    ours, rest = _split(parser, words)
+    try:
+        options = parser.parse_args(ours)
+        report = _audited(options, rest)
+    except GradflowError as error:
+        _say(f"error: {error}")
+        if _wants_json(ours):
+            _write_usage_document(error, rest, _output_of(ours))
+        return NO_AUDIT
+    return _deliver(report, options)
+
+
+def _audited(options: argparse.Namespace, rest: Sequence[str]) -> Report:
+    from gradflow.api import FailOn, audit_script
+    from gradflow.capture.inputs import parse_input
+    from gradflow.capture.target import parse_function, parse_target
+
+    inputs = [(text, parse_input(text)) for text in options.input]
+    spec = parse_target(rest)
+    if options.loss:
+        parse_function(options.loss, "--loss")
+    if (inputs or options.loss) and not spec.is_attribute:
+        option = "--input" if inputs else "--loss"
+        raise UsageError(f"{option} goes with a model, as in `model.py:Net`; `{spec.place}` is run as a program, which has its own")
+    _check_output(options.output)
+    return audit_script(
+        spec,
+        steps=options.steps,
+        timeout=options.timeout,
+        inputs=inputs,
+        loss=options.loss,
+        fail_on=FailOn(options.fail_on),
+        quiet=options.quiet_script,
+    )
+
+
+def _check_output(place: str) -> None:
+    """Says that a report cannot be written there before minutes are spent on making it."""
+    folder = os.path.dirname(os.path.abspath(place))
+    if place and (not os.path.isdir(folder) or os.path.isdir(place)):
+        raise TargetError(f"--output: expected a file in a directory that exists, found `{place}`")
+
+
+def _deliver(report: Report, options: argparse.Namespace) -> int:
+    """Says how it went on standard error, and writes the report."""
+    if report.crash:
+        _say_text(report.crash)
+    if report.message:
+        _say(("" if report.parameters else "error: ") + report.message)
+    if report.parameters:
+        _say(f"audited {_KIND_WORDS.get(report.target.kind.value, 'it')}: {report.target.reproduce}")
+    if report.parameters or options.format == "json":
+        _write(_rendered(report, options), options.output)
+    return _exit_code(report)
+
+
+_KIND_WORDS = {
+    "script": "the script",
+    "call": "a call that the script makes, with a made-up loss",
+    "module": "the model",
+    "class": "the class",
+}
+
+
+def _exit_code(report: Report) -> int:
+    """0 also where the program was cut short after clean steps: it was audited, and the outcome `partial` says how far."""
+    return {"clean": CLEAN, "partial": CLEAN, "findings": FINDINGS}.get(report.outcome.value, NO_AUDIT)
+
+
+def _rendered(report: Report, options: argparse.Namespace) -> str:
+    from gradflow.render import Display, render
+
+    to_file = bool(options.output)
+    display = Display(
+        width=100 if to_file else shutil.get_terminal_size((100, 24)).columns,
+        color=options.color == "always" or (options.color == "auto" and not to_file and _has_color()),
+        unicode=to_file or _speaks_unicode(sys.stdout.encoding),
+        verbose=options.verbose,
+        graph=options.graph,
+    )
+    return render(report, options.format, display)
+
+
+def _has_color() -> bool:
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _speaks_unicode(encoding: str | None) -> bool:
+    return (encoding or "ascii").lower().replace("_", "-") in ("utf-8", "utf8", "utf-16", "utf-16-le", "utf-32")
+
+
+def _write(text: str, place: str) -> None:
+    if place:
+        try:
+            with open(place, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+                file.write(text)
+        except OSError as error:
+            raise TargetError(f"--output: `{place}` cannot be written: {error.strerror}") from error
+        return
+    encoding = sys.stdout.encoding or "ascii"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    sys.stdout.flush()
+
+
+def _wants_json(ours: Sequence[str]) -> bool:
+    """Whether JSON was asked for, however wrong the rest of the command line is."""
+    return "--format=json" in ours or ("--format", "json") in itertools.pairwise(ours)
+
+
+def _output_of(ours: Sequence[str]) -> str:
+    """The file for the report, where the options could not be parsed."""
+    for word, after in zip(ours, [*ours[1:], ""], strict=True):
+        if word in ("-o", "--output"):
+            return after
+        if word.startswith("--output="):
+            return word.partition("=")[2]
+    return ""
+
+
+def _write_usage_document(error: GradflowError, rest: Sequence[str], place: str) -> None:
+    import shlex
+
+    from gradflow.graph.recording import Target, TargetKind
+    from gradflow.report import Outcome, Report
+
+    target = Target(TargetKind.SCRIPT, rest[0] if rest else "", shlex.join(["gradflow", "audit", *rest]))
+    text = Report(Outcome.USAGE, target, message=str(error)).to_json()
+    writable = place and os.path.isdir(os.path.dirname(os.path.abspath(place))) and not os.path.isdir(place)
+    _write(text, place if writable else "")
+
+
+def _explain(code: str | None) -> int:
+    from gradflow.checks.explain import explain
+
+    _write(explain(code), "")
+    return CLEAN
+
+
+def _say(sentence: str) -> None:
+    _say_text(f"gradflow: {sentence}\n")
+
+
+def _say_text(text: str) -> None:
+    encoding = sys.stderr.encoding or "ascii"
+    sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    sys.stderr.flush()
