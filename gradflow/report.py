@@ -1,13 +1,20 @@
-"""The report: findings with their sites, and one line per parameter. Plain frozen data; every renderer starts from it."""
+"""The report: findings with their sites, and one line per parameter. Plain frozen data; every renderer starts from it.
+
+`to_json`, `save` and the notebook display are views, which stand in layers above this one and read it. They are looked up by name, in one
+table, when they are called: so the report depends on none of them, and each costs its imports only when it is asked for.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from gradflow.errors import FindingsError
+from gradflow.errors import FindingsError, UsageError
 from gradflow.graph.flow import FlowGraph
 from gradflow.graph.recording import Target
 from gradflow.graph.site import Site
@@ -164,3 +171,45 @@ class Report:
         if not self.ok:
             lines = [f"{finding.code} {finding.message}" for finding in self.findings if finding.severity is Severity.ERROR]
             raise FindingsError("\n".join([f"gradflow: {self.outcome.value}" + (f", {self.message}" if self.message else ""), *lines]))
+
+    def to_json(self, *, graph: bool = False) -> str:
+        """The report as one JSON document of schema `gradflow/1`; the flow graph, in node-link form, is in it if asked."""
+        return str(_view("to_json")(self, graph=graph))
+
+    @classmethod
+    def from_json(cls, text: str) -> Report:
+        """The report that `to_json` wrote; its flow graph is empty unless the document holds one.
+
+        Raises:
+            UsageError: naming the first place in `text` that is not as the schema has it.
+        """
+        report: Report = _view("from_json")(text)
+        return report
+
+    def save(self, path: str | Path) -> None:
+        """Writes the report to `path`, in the format that its suffix names: `.json`, or `.txt` as in a terminal of 100 columns.
+
+        Raises:
+            UsageError: for another suffix; nothing is written then.
+            OSError: where the file cannot be written.
+        """
+        path = Path(path)
+        if path.suffix not in _FORMAT_OF_SUFFIX:
+            known = " or ".join(_FORMAT_OF_SUFFIX)
+            raise UsageError(f"expected a file name that ends in {known}, found {str(path)!r}: the suffix chooses the format")
+        text = _view("render")(self, _FORMAT_OF_SUFFIX[path.suffix])
+        with path.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """What a notebook shows of the report."""
+        return {"text/plain": str(_view("render")(self, "text"))}
+
+
+_FORMAT_OF_SUFFIX = {".json": "json", ".txt": "text"}
+_VIEWS = {"to_json": "gradflow.document", "from_json": "gradflow.document", "render": "gradflow.render"}
+
+
+def _view(name: str) -> Callable[..., Any]:
+    function: Callable[..., Any] = getattr(import_module(_VIEWS[name]), name)
+    return function

@@ -1,1 +1,57 @@
-"""Report in, text out: each module has `render(report) -> str`."""
+"""Report in, text out: `render(report, format)`. Every renderer is pure: it probes no terminal, reads no file and imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gradflow.errors import UsageError
+from gradflow.report import Report
+
+
+@dataclass(frozen=True, slots=True)
+class Display:
+    """What the reader's terminal can show, and how much they asked for. The caller finds it out; a renderer only obeys.
+
+    `width` is in columns. `color` allows ANSI escapes. Without `unicode` the text is ASCII. `verbose` folds nothing. `graph` adds the flow
+    graph to formats that can hold it.
+    """
+
+    width: int = 100
+    color: bool = False
+    unicode: bool = True
+    verbose: bool = False
+    graph: bool = False
+
+
+def render(report: Report, format: str = "text", display: Display | None = None) -> str:
+    """The report in one of FORMATS, ended by a line feed.
+
+    Raises:
+        UsageError: where there is no such format.
+    """
+    if format not in FORMATS:
+        raise UsageError(f"expected a format out of {', '.join(FORMATS)}, found {format!r}")
+    return FORMATS[format](report, display or Display())
+
+
+# Each format is imported when it is asked for: `--format json` need not pay for rich.
+def _text(report: Report, display: Display) -> str:
+    from gradflow.render.text import render_text
+
+    return render_text(report, width=display.width, color=display.color, unicode=display.unicode, verbose=display.verbose)
+
+
+def _concise(report: Report, display: Display) -> str:
+    from gradflow.render.concise import render_concise
+
+    return render_concise(report, unicode=display.unicode)
+
+
+def _json(report: Report, display: Display) -> str:
+    from gradflow.render.json import render_json
+
+    return render_json(report, graph=display.graph)
+
+
+FORMATS: dict[str, Callable[[Report, Display], str]] = {"text": _text, "concise": _concise, "json": _json}

@@ -1,0 +1,11 @@
+"""The JSON document of schema `gradflow/1`, for programs and agents."""
+
+from __future__ import annotations
+
+from gradflow.document import to_json
+from gradflow.report import Report
+
+
+def render_json(report: Report, *, graph: bool = False) -> str:
+    """The report as one JSON document; the flow graph, in node-link form, is in it if asked."""
+    return to_json(report, graph=graph)

@@ -1,0 +1,126 @@
+"""A page of styled lines of a fixed width: wrapping, cropping, and the last step to a string. Knows terminals' cells, and no report.
+
+A string of the user (a name, a source line, a message) comes in by `visible` only: what a terminal would obey is written out instead.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from io import StringIO
+
+from rich.cells import cell_len, get_character_cell_size
+from rich.console import Console
+from rich.text import Text
+
+from gradflow.render.glyphs import ASCII, UNICODE, Glyphs
+
+NARROWEST = 20
+"""Columns. A width below this is taken as this: nothing could be told in less."""
+
+# Control, format (bidirectional overrides, zero-width), surrogate, private and line-breaking characters.
+_OBEYED = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+
+
+class Page:
+    """Collects lines; `render()` gives them as one string, each ended by a line feed and none wider than `width` cells."""
+
+    def __init__(self, width: int, *, color: bool, unicode: bool) -> None:
+        self.width = max(width, NARROWEST)
+        self.color = color
+        self.unicode = unicode
+        self.glyphs: Glyphs = UNICODE if unicode else ASCII
+        self._lines: list[Text] = []
+
+    def show(self, text: str) -> str:
+        """A string of the user, made safe to print."""
+        return visible(text, unicode=self.unicode)
+
+    def line(self, *parts: str | tuple[str, str]) -> None:
+        """Adds one line out of parts, each a text or (text, style), cropped to the width."""
+        self.add(Text.assemble(*parts))
+
+    def add(self, text: Text) -> None:
+        """Adds one line, cropped to the width."""
+        self._lines.append(crop(text, self.width, self.glyphs.ellipsis))
+
+    def paragraph(self, *parts: str | tuple[str, str], indent: int = 2) -> None:
+        """Adds as many lines as the parts need; those after the first are indented."""
+        self._lines.extend(wrap(Text.assemble(*parts), self.width, indent))
+
+    def blank(self) -> None:
+        """Adds an empty line, unless the page is empty or ends in one."""
+        if self._lines and self._lines[-1].plain:
+            self._lines.append(Text())
+
+    def render(self) -> str:
+        """All lines as one string, with ANSI escapes if the page has colour."""
+        for line in self._lines:
+            line.rstrip()
+        if not self.color:
+            return "".join(f"{line.plain}\n" for line in self._lines)
+        out = StringIO()
+        # Every choice is given, so that rich takes none from the environment.
+        console = Console(
+            file=out, force_terminal=True, color_system="standard", no_color=False, width=self.width, height=25, legacy_windows=False
+        )
+        for line in self._lines:
+            console.print(line, soft_wrap=True, highlight=False, markup=False, emoji=False)
+        return out.getvalue()
+
+
+def visible(text: str, *, unicode: bool) -> str:
+    r"""`text` on one line, with what a terminal would obey written as an escape, and in ASCII only unless `unicode`.
+
+    >>> visible("a\x1b[31mb\n", unicode=True)
+    'a\\x1b[31mb\\n'
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_visible_character(character, unicode) for character in text)
+
+
+def _visible_character(character: str, unicode: bool) -> str:
+    if character == "\t":
+        return "    "
+    if unicodedata.category(character) in _OBEYED or not (unicode or character.isascii()):
+        return character.encode("unicode_escape").decode()
+    return character
+
+
+def crop(text: Text, width: int, ellipsis: str) -> Text:
+    """`text` in at most `width` cells, ended by `ellipsis` where something was left out."""
+    if text.cell_len <= width:
+        return text
+    short = text.copy()
+    short.truncate(max(width - cell_len(ellipsis), 0), overflow="crop")
+    return short.append(ellipsis)
+
+
+def wrap(text: Text, width: int, indent: int) -> list[Text]:
+    """`text` in lines of at most `width` cells, broken between words where it can be; lines after the first are indented."""
+    lines = list(text.divide(_breaks(text.plain, width, indent)))
+    for line in lines:
+        line.rstrip()
+    return [lines[0], *(Text(" " * indent).append_text(line) for line in lines[1:])]
+
+
+def _breaks(plain: str, width: int, indent: int) -> list[int]:
+    """The offsets in `plain` where a new line begins."""
+    breaks: list[int] = []
+    room, used = width, 0
+    for word in re.finditer(r"\s*\S+|\s+$", plain):
+        # Blanks before a word end the line before it, so that a broken line does not begin with one.
+        blanks = len(word.group()) - len(word.group().lstrip())
+        start, size = word.start() + blanks, cell_len(word.group().lstrip())
+        if used and used + blanks + size > room:
+            breaks.append(start)
+            room, used, blanks = width - indent, 0, 0
+        used += blanks
+        for offset in range(start, word.end()):
+            size = get_character_cell_size(plain[offset])
+            if used + size > room:
+                breaks.append(offset)
+                room, used = width - indent, 0
+            used += size
+    return breaks
