@@ -14,7 +14,8 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "gradflow"
 
 ROWS = (
-    ("cli", "__main__"),
+    ("__main__",),
+    ("cli",),
     ("",),  # gradflow/__init__.py, which hands out the public names
     ("api",),
     ("render", "capture", "checks", "static"),
