@@ -124,7 +124,7 @@ def _shown_lines(frame: Frame) -> list[int]:
 
 def _add_code(page: Page, frame: Frame, gutter: int) -> None:
     lines = _shown_lines(frame)
-    room = page.width - gutter - 3
+    room = max(page.width - gutter - 3, 4)
     left = _left_edge(page, frame, lines, room)
     empty = (" " * gutter + " |", _GUTTER_STYLE)
     page.line(empty)

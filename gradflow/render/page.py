@@ -9,7 +9,7 @@ import re
 import unicodedata
 from io import StringIO
 
-from rich.cells import cell_len, get_character_cell_size
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
@@ -99,6 +99,7 @@ def crop(text: Text, width: int, ellipsis: str) -> Text:
 
 def wrap(text: Text, width: int, indent: int) -> list[Text]:
     """`text` in lines of at most `width` cells, broken between words where it can be; lines after the first are indented."""
+    indent = min(indent, width // 2)
     lines = list(text.divide(_breaks(text.plain, width, indent)))
     for line in lines:
         line.rstrip()
@@ -108,19 +109,18 @@ def wrap(text: Text, width: int, indent: int) -> list[Text]:
 def _breaks(plain: str, width: int, indent: int) -> list[int]:
     """The offsets in `plain` where a new line begins."""
     breaks: list[int] = []
-    room, used = width, 0
-    for word in re.finditer(r"\s*\S+|\s+$", plain):
-        # Blanks before a word end the line before it, so that a broken line does not begin with one.
-        blanks = len(word.group()) - len(word.group().lstrip())
-        start, size = word.start() + blanks, cell_len(word.group().lstrip())
-        if used and used + blanks + size > room:
-            breaks.append(start)
-            room, used, blanks = width - indent, 0, 0
-        used += blanks
-        for offset in range(start, word.end()):
-            size = get_character_cell_size(plain[offset])
-            if used + size > room:
-                breaks.append(offset)
-                room, used = width - indent, 0
-            used += size
+    begin, room = 0, width
+    for word in re.finditer(r"\S+", plain):
+        if cell_len(plain[begin : word.end()]) <= room:
+            continue
+        if plain[begin : word.start()].strip():
+            begin, room = word.start(), width - indent
+            breaks.append(begin)
+        # A longer word is broken anywhere. Measured as a whole, since a sign that joins or widens its neighbour has no width of its own.
+        end = begin + 1
+        while cell_len(plain[begin : word.end()]) > room:
+            while cell_len(plain[begin : end + 1]) <= room:
+                end += 1
+            begin, room, end = end, width - indent, end + 1
+            breaks.append(begin)
     return breaks

@@ -13,10 +13,12 @@ import report_examples as examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
+from rich.text import Text
 
 from gradflow.errors import UsageError
 from gradflow.graph.site import Site
 from gradflow.render import FORMATS, Display, render
+from gradflow.render.page import crop, wrap
 from gradflow.render.text import render_text
 from gradflow.report import Finding, FindingSite, Outcome, Report, Role, Severity
 from gradflow.verdict import Verdict
@@ -225,7 +227,7 @@ def test_concise_is_one_line_a_finding_and_the_count() -> None:
 @settings(max_examples=150, deadline=None)
 @given(
     source=st.text(max_size=200),
-    line=st.integers(1, 99999),
+    line=st.integers(1, 10**6) | st.just(10**30),
     column=st.integers(1, 250),
     size=st.integers(0, 250),
     lines=st.integers(0, 6),
@@ -243,3 +245,12 @@ def test_any_site_is_rendered_within_the_width(
     text = plain(Report(Outcome.FINDINGS, examples.target(), (examples.row(note),), (finding,)), width, unicode=unicode)
     assert widest(text) <= max(width, 20)
     assert text.isascii() or unicode
+
+
+@settings(max_examples=300, deadline=None)
+@given(text=st.text("ab -日❤\ufe0f\u0301👩🏽🇩🇪", max_size=60), width=st.integers(8, 30), indent=st.integers(0, 40))
+def test_wrapped_text_keeps_every_character_and_fits(text: str, width: int, indent: int) -> None:
+    lines = wrap(Text(text), width, indent)
+    assert max(line.cell_len for line in lines) <= width
+    assert "".join(line.plain for line in lines).replace(" ", "") == text.replace(" ", "")
+    assert crop(Text(text), width, "…").cell_len <= width
