@@ -1,0 +1,106 @@
+"""What torch's callables mean to the recorder: which pass through unseen, which write in place, which stop a gradient and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from gradflow.graph.flow import CutReason
+
+_Tensor = torch.Tensor
+
+# Reading these is no use of the value: "reading .data is use; reading .shape is not".
+_SILENT_ATTRIBUTES = (
+    "shape", "dtype", "device", "layout", "requires_grad", "grad_fn", "is_leaf", "grad", "ndim", "names", "is_cuda", "is_sparse",
+    "is_quantized", "is_meta", "output_nr", "_version", "_base", "_cdata", "_grad", "_grad_fn", "retains_grad", "name", "volatile",
+    "itemsize", "nbytes", "is_cpu", "is_mps", "is_xpu", "is_sparse_csr", "is_nested", "_backward_hooks", "_post_accumulate_grad_hooks",
+    "is_mkldnn", "is_mtia", "is_vulkan", "is_ipu", "is_xla", "is_ort", "is_maia",
+)  # fmt: skip
+_SILENT_METHODS = (
+    "size", "dim", "numel", "nelement", "stride", "storage_offset", "is_contiguous", "element_size", "data_ptr", "is_floating_point",
+    "is_complex", "is_shared", "is_pinned", "__len__", "__hash__", "_is_view", "register_hook", "retain_grad", "backward",
+    "untyped_storage", "storage", "_typed_storage", "is_inference", "has_names", "ndimension", "get_device", "is_signed",
+    "_backward_hooks", "is_same_size", "register_post_accumulate_grad_hook", "is_set_to", "dim_order", "requires_grad_", "share_memory_",
+    "__bool__", "__dir__", "is_conj", "is_neg", "is_coalesced", "sparse_dim", "dense_dim", "__deepcopy__", "_is_all_true", "_is_any_true",
+)  # fmt: skip
+_SILENT_FUNCTIONS = (
+    "numel", "is_floating_point", "is_complex", "is_tensor", "is_nonzero", "is_same_size", "get_device", "result_type", "is_signed",
+    "is_grad_enabled", "allclose", "equal", "is_autocast_enabled",
+)  # fmt: skip
+
+
+def silent_calls() -> frozenset[Callable[..., Any]]:
+    """The callables that the recorder lets pass without a look."""
+    found: set[Callable[..., Any]] = set()
+    for name in _SILENT_ATTRIBUTES:
+        attribute = getattr(_Tensor, name, None)
+        if hasattr(attribute, "__get__"):
+            found.add(attribute.__get__)
+            if hasattr(attribute, "__set__"):
+                found.add(attribute.__set__)
+    found.update(method for name in _SILENT_METHODS if (method := getattr(_Tensor, name, None)) is not None)
+    found.update(function for name in _SILENT_FUNCTIONS if (function := getattr(torch, name, None)) is not None)
+    found.add(torch.autograd.grad)
+    found.add(torch.autograd.backward)
+    return frozenset(found)
+
+
+OVERWRITERS = frozenset({
+    "copy_", "fill_", "zero_", "set_", "normal_", "uniform_", "random_", "exponential_", "bernoulli_", "cauchy_", "geometric_",
+    "log_normal_", "resize_", "kaiming_uniform_", "kaiming_normal_", "xavier_uniform_", "xavier_normal_", "constant_", "ones_", "zeros_",
+    "trunc_normal_", "orthogonal_", "eye_",
+})  # fmt: skip
+"""In-place calls after which nothing of the old value is left."""
+
+TENSOR_MAKERS = frozenset({"tensor", "as_tensor", "asarray", "new_tensor", "full", "full_like", "new_full", "scalar_tensor", "from_numpy"})
+"""Calls that make a tensor from Python values, so that a value which left torch can come back."""
+
+CASTS = frozenset({"to", "type", "long", "int", "short", "char", "byte", "bool", "type_as", "double", "float", "half", "bfloat16", "trunc"})
+
+HOST_CALLS = {
+    "item": "item()",
+    "tolist": "tolist()",
+    "__float__": "float()",
+    "__int__": "int()",
+    "__index__": "int()",
+    "__complex__": "complex()",
+    "__format__": "format()",
+    "__repr__": "repr()",
+    "__str__": "str()",
+    "numpy": "numpy()",
+    "__array__": "numpy()",
+    "__reduce_ex__": "pickle",
+    "to_dlpack": "dlpack",
+    "__dlpack__": "dlpack",
+}
+"""Methods through which a value leaves torch, and what the user calls it."""
+
+
+def cut_reason(name: str) -> CutReason:
+    """Why a float tensor that needs a gradient comes out of `name` without one."""
+    if name in CASTS:
+        return CutReason.INTEGER_CAST
+    if name in TENSOR_MAKERS:
+        return CutReason.TENSOR_COPY
+    return CutReason.NO_DERIVATIVE
+
+
+class CallKind:
+    """What is known of one torch callable: its name, whether it writes its first argument, and whether it is a single C++ operation."""
+
+    __slots__ = ("atomic", "in_place", "makes", "name", "overwrites")
+
+    def __init__(self, func: Callable[..., Any]) -> None:
+        self.name: str = getattr(func, "__name__", type(func).__name__)
+        self.in_place = (self.name.endswith("_") and not self.name.endswith("__")) or self.name in _DUNDER_WRITES
+        self.overwrites = self.name in OVERWRITERS
+        self.makes = self.name in TENSOR_MAKERS
+        self.atomic = type(func).__name__ in ("builtin_function_or_method", "method_descriptor", "wrapper_descriptor")
+
+
+_DUNDER_WRITES = frozenset({
+    "__setitem__", "__iadd__", "__isub__", "__imul__", "__itruediv__", "__ifloordiv__", "__imod__", "__ipow__", "__iand__", "__ior__",
+    "__ixor__", "__ilshift__", "__irshift__", "__idiv__",
+})  # fmt: skip

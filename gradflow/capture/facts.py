@@ -1,0 +1,243 @@
+"""Turns what a session saw into a `Recording`: one fact per trainable leaf, and the flow graph."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from gradflow.capture.assemble import WALK_LIMIT, Assembler, PassGraph
+from gradflow.capture.definitions import definition_of
+from gradflow.capture.inventory import Member, take_inventory
+from gradflow.capture.numbers import fingerprint, norm_of
+from gradflow.capture.passes import Pass
+from gradflow.capture.source import function_name, parsed, site_at, site_of
+from gradflow.graph.blame import upstream
+from gradflow.graph.flow import FlowGraph, NodeKind
+from gradflow.graph.recording import (
+    GradientDropped,
+    LossRebuilt,
+    Membership,
+    OptimizerFact,
+    ParameterFact,
+    Recording,
+    StepFact,
+    Target,
+)
+from gradflow.graph.site import Site
+
+if TYPE_CHECKING:
+    from gradflow.capture.optimizers import WatchedOptimizer
+    from gradflow.capture.session import Session
+
+FUNCTIONAL = "it is trained through torch.func, whose gradients are values and not .grad"
+
+
+def build_recording(session: Session, target: Target, *, crash: str, timed_out: bool, notes: tuple[str, ...]) -> Recording:
+    """All that `session` saw, as plain values."""
+    trace, passes = session.trace, session.passes.seen
+    reached = {serial for entry in passes for serial in entry.reached}
+    held = {serial for watched in session.optimizers.seen for serial in watched.holds}
+    inventory = take_inventory(session.registry, trace, session.roots, reached, held, session.names)
+    names = _optimizer_names(session.optimizers.seen)
+    members = inventory.members
+    facts = [_fact(session, member, names) for member in members]
+    facts = _with_scales(_with_siblings(facts))
+    indices = {serial: index for index, member in enumerate(members) for serial in member.leaves}
+    assembler = Assembler(indices, [fact.name for fact in facts], inventory.paths)
+    leaves = [step for serial in indices if (step := trace.leaves[serial].step) is not None]
+    leaks = [step for steps in trace.leaky_code.values() for step in steps.values()]
+    graph = assembler.build([PassGraph(entry.roots, entry.walk) for entry in passes], [*leaves, *leaks])
+    return Recording(
+        target=target,
+        graph=graph,
+        parameters=tuple(facts),
+        optimizers=tuple(
+            OptimizerFact(names[index], watched.cls.__name__, site_of(watched.place), watched.steps)
+            for index, watched in enumerate(session.optimizers.seen)
+        ),
+        backward_passes=session.passes.count,
+        optimizer_steps=session.optimizers.steps,
+        rebuilt=_rebuilt(session, assembler, inventory.paths),
+        dropped=_dropped(passes, indices),
+        notes=(*notes, *_own_notes(session, passes, facts, graph, reached, indices)),
+        crash=crash,
+        timed_out=timed_out,
+    )
+
+
+def _optimizer_names(seen: Sequence[WatchedOptimizer]) -> list[str]:
+    names: list[str] = []
+    for number, watched in enumerate(seen):
+        name = watched.name or watched.cls.__name__
+        names.append(name if name not in names else f"{name}#{number + 1}")
+    return names
+
+
+def _fact(session: Session, member: Member, names: list[str]) -> ParameterFact:
+    trace = session.trace
+    first = trace.leaves[member.leaves[0]]
+    tensor = member.tensor if member.tensor is not None else first.ref()
+    holders = [
+        (names[index], watched)
+        for index, watched in enumerate(session.optimizers.seen)
+        if any(serial in watched.holds for serial in member.leaves)
+    ]
+    shape = tuple(tensor.shape) if tensor is not None else first.shape
+    elements = 1
+    for size in shape:
+        elements *= int(size)
+    requires_grad = tensor.requires_grad if tensor is not None else True
+    return ParameterFact(
+        name=member.name,
+        root=member.root,
+        shape=tuple(int(size) for size in shape),
+        elements=elements,
+        dtype=str(tensor.dtype).removeprefix("torch.") if tensor is not None else first.dtype,
+        requires_grad=requires_grad,
+        membership=member.membership,
+        owner=member.owner,
+        owner_class=member.owner_class,
+        definition=_definition(session, member),
+        optimizers=tuple(name for name, _ in holders),
+        stepped=any(watched.steps for _, watched in holders),
+        moved=_moved(session, member),
+        written=any(trace.leaves[serial].written for serial in member.leaves) and session.optimizers.steps > 0,
+        weight_norm=None if tensor is None else norm_of(tensor),
+        opaque=_opaque(session, holders),
+        steps=_steps(session, member, [watched for _, watched in holders]),
+    )
+
+
+def _definition(session: Session, member: Member) -> Site | None:
+    if member.membership is Membership.RECREATED:
+        return site_of(session.trace.leaves[member.leaves[0]].place, member.owner)
+    if member.root_module is not None:
+        site = definition_of(member.root_module, member.path)
+        if site is not None:
+            return site
+        built = session.registry.modules.get(member.root_serial)
+        if built is not None and built.place is not None:
+            return site_of(built.place)
+    return site_of(session.trace.leaves[member.leaves[0]].place)
+
+
+def _moved(session: Session, member: Member) -> bool | None:
+    before = session.optimizers.fingerprints.get(member.leaves[0])
+    return None if before is None or member.tensor is None else fingerprint(member.tensor) != before
+
+
+def _opaque(session: Session, holders: list[tuple[str, WatchedOptimizer]]) -> str:
+    if session.passes.functional and not session.passes.seen:
+        return FUNCTIONAL
+    if holders and session.optimizers.steps and not any(watched.steps for _, watched in holders):
+        return f"its optimizer `{holders[0][0]}` has not stepped yet"
+    return ""
+
+
+def _steps(session: Session, member: Member, holders: list[WatchedOptimizer]) -> tuple[StepFact, ...]:
+    stepped = [facts for watched in holders for serial in member.leaves if (facts := watched.facts.get(serial))]
+    if stepped:
+        return tuple(fact for facts in stepped for fact in facts)
+    steps = []
+    for number, entry in enumerate((entry for entry in session.passes.seen), start=1):
+        arrived = [entry.facts[serial] for serial in member.leaves if serial in entry.facts]
+        steps.append(
+            StepFact(
+                step=number,
+                reached=any(serial in entry.reached for serial in member.leaves),
+                delivered=any(serial in entry.delivered for serial in member.leaves),
+                grad_norm=max((fact.norm for fact in arrived), default=None),
+                finite=all(fact.finite for fact in arrived),
+            )
+        )
+    return tuple(steps)
+
+
+def _with_siblings(facts: list[ParameterFact]) -> list[ParameterFact]:
+    trained = {fact.root for fact in facts if any(step.reached for step in fact.steps)}
+    return [replace(fact, siblings_trained=fact.root in trained) for fact in facts]
+
+
+def _with_scales(facts: list[ParameterFact]) -> list[ParameterFact]:
+    """Each step's largest gradient norm among the parameters of the same module: what a rounding error is measured against."""
+    largest: dict[tuple[str, int], float] = {}
+    for fact in facts:
+        for step in fact.steps:
+            if step.grad_norm is not None and step.finite:
+                key = (fact.owner, step.step)
+                largest[key] = max(largest.get(key, 0.0), step.grad_norm)
+    return [
+        replace(fact, steps=tuple(replace(step, scale=largest.get((fact.owner, step.step))) for step in fact.steps)) for fact in facts
+    ]
+
+
+def _rebuilt(session: Session, assembler: Assembler, paths: dict[int, str]) -> tuple[LossRebuilt, ...]:
+    found: dict[int, LossRebuilt] = {}
+    for entry in session.passes.seen:
+        for step in entry.rebuilt:
+            node = assembler.number.get(step.serial)
+            if node is not None:
+                found.setdefault(node, LossRebuilt(node, site_of(step.place, paths.get(step.module, ""))))
+    return tuple(found[node] for node in sorted(found))
+
+
+def _dropped(passes: Sequence[Pass], indices: dict[int, int]) -> tuple[GradientDropped, ...]:
+    merged: dict[type, set[int]] = {}
+    for entry in passes:
+        for dropped in entry.dropped:
+            merged.setdefault(dropped.function, set()).update(indices[serial] for serial in dropped.leaves if serial in indices)
+    return tuple(
+        GradientDropped(function.__name__, _return_of(function), tuple(sorted(parameters)))
+        for function, parameters in merged.items()
+        if parameters
+    )
+
+
+def _return_of(function: type) -> Site | None:
+    """The `return` of a Function's backward: the one that gives None, else the last."""
+    code = getattr(vars(function).get("backward"), "__func__", None)
+    code = getattr(code, "__code__", None)
+    tree = None if code is None else parsed(code.co_filename)
+    if code is None or tree is None:
+        return None
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and node.name == "backward" and node.lineno <= code.co_firstlineno + len(node.decorator_list):
+            if not min([node.lineno, *(d.lineno for d in node.decorator_list)]) == code.co_firstlineno:
+                continue
+            returns = [inner for inner in ast.walk(node) if isinstance(inner, ast.Return)]
+            returns.sort(key=lambda inner: ("None" not in ast.unparse(inner), -inner.lineno))
+            if returns:
+                found = returns[0]
+                span = (found.lineno, found.end_lineno or found.lineno, found.col_offset, found.end_col_offset or 0)
+                return site_at(code.co_filename, span, function_name(code))
+    return site_at(code.co_filename, (code.co_firstlineno, code.co_firstlineno, 0, 0), function_name(code))
+
+
+def _own_notes(
+    session: Session, passes: Sequence[Pass], facts: list[ParameterFact], graph: FlowGraph, reached: set[int], indices: dict[int, int]
+) -> list[str]:
+    notes = []
+    if session.passes.functional:
+        notes.append("part of this program takes gradients through torch.func, which is not judged")
+    if any(entry.walk is not None and len(entry.walk.kinds) > WALK_LIMIT for entry in passes):
+        notes.append(f"autograd's graph has more than {WALK_LIMIT:,} nodes: it was judged, and left out of the flow graph")
+    if session.traced:
+        notes.extend(_incomplete(passes, facts, graph, reached, indices))
+    return notes
+
+
+def _incomplete(
+    passes: Sequence[Pass], facts: list[ParameterFact], graph: FlowGraph, reached: set[int], indices: dict[int, int]
+) -> list[str]:
+    """The self-check: where the live edges of the graph and autograd's own answer differ, the report says so, and autograd is right."""
+    if any(not entry.roots or entry.walk is None for entry in passes):
+        return []
+    seen = upstream(graph, graph.losses, live_only=True)
+    lit = {node.parameter for number, node in enumerate(graph.nodes) if seen[number] and node.kind is NodeKind.PARAMETER}
+    truth = {indices[serial] for serial in reached if serial in indices}
+    differing = sorted(facts[index].name for index in lit ^ truth if facts[index].membership is not Membership.RECREATED)
+    return [f"trace incomplete for {', '.join(differing)}: the verdict is autograd's"] if differing else []
+
+

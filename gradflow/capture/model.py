@@ -1,0 +1,148 @@
+"""Audits a live model: one real forward and backward, everything put back afterwards.
+
+Two phases. The first runs plainly and only walks autograd's graph; where every parameter turns out live that is all, and costs a few per
+cent of a step. Only where there is something to explain the step runs again from the same state, recorded.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from gradflow.capture.session import Session
+from gradflow.capture.state import Snapshot
+from gradflow.capture.surrogate import project
+from gradflow.errors import NothingToAudit, UsageError
+from gradflow.graph.recording import Recording, Target
+from gradflow.verdict import Verdict, judge_step
+
+_JITTER = 1e-3
+
+
+def audit_model(
+    model: torch.nn.Module,
+    args: tuple[Any, ...] = (),
+    kwargs: dict[str, Any] | None = None,
+    *,
+    loss: Callable[..., torch.Tensor] | None = None,
+    optimizer: torch.optim.Optimizer | None = None,
+    steps: int = 1,
+    target: Target,
+) -> Recording:
+    """The recording of `steps` training steps of `model(*args, **kwargs)`.
+
+    Without an optimizer nothing is stepped, and parameters that are all zero are jittered first, so that a zero start hides nothing.
+
+    Raises:
+        NothingToAudit: where the output holds nothing to take a gradient of.
+    """
+    if not isinstance(model, torch.nn.Module):
+        raise UsageError(f"expected a torch.nn.Module to audit, found {type(model).__name__}; pass the model itself")
+    if steps < 1:
+        raise UsageError(f"expected at least one step, found steps={steps}")
+    run = _Step(model, args, kwargs or {}, loss, optimizer)
+    with Snapshot(model, args, kwargs or {}, optimizer):
+        recording = _watched(run, steps, target, trace=False)
+    if not _needs_explaining(recording):
+        return recording
+    with Snapshot(model, args, kwargs or {}, optimizer):
+        return _watched(run, steps, target, trace=True)
+
+
+class _Step:
+    """One training step of the audited call."""
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        loss: Callable[..., torch.Tensor] | None,
+        optimizer: torch.optim.Optimizer | None,
+    ) -> None:
+        self.model = model
+        self.args = args
+        self.kwargs = kwargs
+        self.loss = loss
+        self.optimizer = optimizer
+
+    def take(self) -> None:
+        """Forward, loss, backward, and the optimizer's step where there is one."""
+        if self.optimizer is not None:
+            self.optimizer.zero_grad()
+        output = self.model(*self.args, **self.kwargs)
+        value = project(output) if self.loss is None else self._own_loss(output)
+        if value is None:
+            raise NothingToAudit(f"{type(self.model).__name__} returned no floating tensor, so there is no loss to take a gradient of")
+        if not isinstance(value, torch.Tensor):
+            raise UsageError(f"expected the loss function to return a tensor, found {type(value).__name__}; return the loss itself")
+        if value.requires_grad or self.loss is not None:
+            value.backward()
+        else:
+            _backward_of_nothing(value)
+        if self.optimizer is not None:
+            self.optimizer.step()
+
+    def _own_loss(self, output: Any) -> Any:
+        assert self.loss is not None
+        return self.loss(self.model, output) if _takes_two(self.loss) else self.loss(output)
+
+
+def _backward_of_nothing(value: torch.Tensor) -> None:
+    """A backward pass from an output that needs no gradient: it fails, and that it was tried is the fact to note."""
+    try:
+        value.backward()
+    except RuntimeError as error:
+        if "does not require grad" not in str(error):
+            raise
+
+
+def _takes_two(loss: Callable[..., Any]) -> bool:
+    try:
+        parameters = inspect.signature(loss).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    required = [p for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return len(required) == 2
+
+
+def _watched(run: _Step, steps: int, target: Target, *, trace: bool) -> Recording:
+    session = Session(steps=steps, trace=trace)
+    session.install()
+    try:
+        for module in run.model.modules():
+            session.registry.add(module, None)
+        if run.optimizer is not None:
+            session.optimizers.add(run.optimizer, None)
+        else:
+            _jitter(run.model)
+        for _ in range(steps):
+            run.take()
+        session.uninstall()
+        return session.recording(target)
+    finally:
+        session.uninstall()
+
+
+def _jitter(model: torch.nn.Module) -> None:
+    """Makes parameters that are all zero a little different from zero: behind one of them, healthy gradients would be zero too."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad(), torch._C.DisableTorchFunction():
+        for parameter in model.parameters():
+            if isinstance(parameter, torch.nn.parameter.UninitializedTensorMixin) or parameter.is_meta or not parameter.numel():
+                continue
+            if parameter.is_floating_point() and not parameter.count_nonzero():
+                noise = torch.randn(parameter.shape, generator=generator) * _JITTER
+                parameter.copy_(noise.to(parameter))
+
+
+def _needs_explaining(recording: Recording) -> bool:
+    for fact in recording.parameters:
+        if fact.requires_grad and not any(judge_step(step) in (Verdict.LIVE, Verdict.ZERO, Verdict.NONFINITE) for step in fact.steps):
+            return True
+    return not recording.parameters or recording.backward_passes == 0
+
+

@@ -1,0 +1,274 @@
+"""The callables that torch's modes cannot see, replaced while a session runs and put back afterwards, in reverse order."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from gradflow.capture.frames import RUNNING, user_frame
+from gradflow.capture.recorder import Recorder, Trace, border
+from gradflow.capture.registry import Registry
+from gradflow.capture.trace import CUT, INERT, LIVE, Place, Region, Step
+from gradflow.graph.flow import CutReason
+
+_OPAQUE = (torch.nn.TransformerEncoder, torch.nn.TransformerEncoderLayer, torch.nn.MultiheadAttention)
+"""In eval mode these take a fast path unless something overrides torch functions, as our mode does: the numbers would change."""
+
+
+class Patches:
+    """Attributes that were replaced. `restore()` puts them back in reverse order."""
+
+    def __init__(self) -> None:
+        self._saved: list[tuple[Any, str, Any, bool]] = []
+
+    def put(self, owner: Any, name: str, value: Any) -> None:
+        """Sets `owner.name = value`, remembering what was there."""
+        own = vars(owner)
+        self._saved.append((owner, name, own.get(name), name in own))
+        setattr(owner, name, value)
+
+    def restore(self) -> None:
+        """Puts everything back."""
+        while self._saved:
+            owner, name, value, had = self._saved.pop()
+            if had:
+                setattr(owner, name, value)
+            else:
+                delattr(owner, name)
+
+
+class Recorders(threading.local):
+    """The recorder of the running thread, None where nothing is recorded."""
+
+    current: Recorder | None = None
+
+
+RECORDERS = Recorders()
+
+
+def observe_modules(patches: Patches, registry: Registry, trace: Trace) -> None:
+    """Registers every module built, and keeps the stack of modules whose forward runs."""
+    init, setstate, call = torch.nn.Module.__init__, torch.nn.Module.__setstate__, torch.nn.Module.__call__
+    register = torch.nn.Module.register_parameter
+    running = RUNNING
+
+    def built(self: torch.nn.Module, *args: Any, **kwargs: Any) -> None:
+        init(self, *args, **kwargs)
+        registry.add(self, sys._getframe(1))
+
+    def restored(self: torch.nn.Module, state: Any) -> None:
+        setstate(self, state)
+        registry.add(self, sys._getframe(1))
+
+    def called(self: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
+        serials = running.serials
+        serials.append(registry.serial(self))
+        try:
+            if (not self.training and isinstance(self, _OPAQUE)) or isinstance(self, torch.jit.ScriptModule):
+                return opaque(type(self).__name__, lambda: call(self, *args, **kwargs), (args, kwargs), list(self.parameters()))
+            out = call(self, *args, **kwargs)
+            if len(serials) == 1 and registry.keep_calls:
+                registry.last_call = (self, out)
+            return out
+        finally:
+            serials.pop()
+
+    def registered(self: torch.nn.Module, name: str, param: torch.nn.Parameter | None) -> None:
+        register(self, name, param)
+        leaf = None if param is None else trace.leaf(param)
+        if leaf is not None:
+            leaf.owner = (registry.add(self, None), name)
+
+    patches.put(torch.nn.Module, "__init__", built)
+    patches.put(torch.nn.Module, "__setstate__", restored)
+    patches.put(torch.nn.Module, "__call__", called)
+    patches.put(torch.nn.Module, "register_parameter", registered)
+
+
+def observe_parameters(patches: Patches, trace: Trace) -> None:
+    """`nn.Parameter(t)` is a new leaf, filled with the value of `t`."""
+    new = torch.nn.Parameter.__new__
+
+    def made(cls: Any, data: Any = None, requires_grad: bool = True) -> Any:
+        parameter = new(cls, data, requires_grad)
+        recorder = RECORDERS.current
+        if recorder is None or recorder.paused:
+            return parameter
+        with torch._C.DisableTorchFunction():
+            found = user_frame(sys._getframe(1))
+            place = None if found is None else Place(found.f_code, found.f_lasti)
+            source = trace.find(data) if isinstance(data, torch.Tensor) and data is not parameter else None
+            made_in = recorder.running[-1] if recorder.running else 0
+            if source is None:
+                trace.add_leaf(parameter, place, made_in)
+            else:
+                wrap = recorder.cut("Parameter", [source], None, CutReason.PARAMETER_REWRAP, sys._getframe(1))
+                trace.add_leaf(parameter, place, made_in, (wrap,), bytes([INERT]))
+        return parameter
+
+    patches.put(torch.nn.Parameter, "__new__", staticmethod(made))
+
+
+def observe_blind_spots(patches: Patches, trace: Trace) -> None:
+    """Calls that no event tells: arrays coming in, inference mode, custom Functions, scripted functions, `Variable(t)`, threads."""
+    _observe_arrays(patches, trace)
+    _observe_inference_mode(patches)
+    _observe_functions(patches)
+    _observe_variable(patches, trace)
+    _observe_threads(patches, trace)
+
+
+def _observe_arrays(patches: Patches, trace: Trace) -> None:
+    from_numpy = torch.from_numpy
+
+    def entered(array: Any) -> torch.Tensor:
+        out = from_numpy(array)
+        recorder = RECORDERS.current
+        if recorder is not None and not recorder.paused and trace.leaky_files:
+            found = user_frame(sys._getframe(1))
+            source = recorder.array(array)
+            hosts = () if found is None else tuple(trace.leaky_code.get(found.f_code, {}).values())
+            if source is not None or hosts:
+                with torch._C.DisableTorchFunction():
+                    step = recorder.cut("from_numpy", [] if source is None else [source], out, CutReason.NUMPY, found)
+                    step.marks = bytes([INERT]) * len(step.sources)
+                    step.hosts = hosts
+        return out
+
+    patches.put(torch, "from_numpy", entered)
+
+
+def _observe_inference_mode(patches: Patches) -> None:
+    enter, leave = torch.inference_mode.__enter__, torch.inference_mode.__exit__
+
+    def entered(self: Any) -> Any:
+        out = enter(self)
+        if RECORDERS.current is not None and self.mode:
+            RECORDERS.current.regions.enter_inference(self, sys._getframe(0))
+        return out
+
+    def left(self: Any, *error: Any) -> Any:
+        if RECORDERS.current is not None and self.mode:
+            RECORDERS.current.regions.leave(self)
+        return leave(self, *error)
+
+    patches.put(torch.inference_mode, "__enter__", entered)
+    patches.put(torch.inference_mode, "__exit__", left)
+
+
+def _observe_functions(patches: Patches) -> None:
+    apply = vars(torch.autograd.Function)["apply"].__func__
+
+    def applied(cls: Any, *args: Any, **kwargs: Any) -> Any:
+        recorder = RECORDERS.current
+        if recorder is None or recorder.paused:
+            return apply(cls, *args, **kwargs)
+        checkpoint = cls.__name__ == "CheckpointFunction"
+        reason = CutReason.REENTRANT_CHECKPOINT if checkpoint else CutReason.CUSTOM_FUNCTION
+        label = "checkpoint(use_reentrant=True)" if checkpoint else f"{cls.__name__}.apply"
+        found = user_frame(sys._getframe(1))
+        place = None if found is None else Place(found.f_code, found.f_lasti)
+        recorder.regions.forced.append(Region(reason, label, place))
+        first = torch._C._autograd._get_sequence_nr()
+        try:
+            out = apply(cls, *args, **kwargs)
+        finally:
+            recorder.regions.forced.pop()
+        with torch._C.DisableTorchFunction():
+            _record_call(recorder, cls.__name__, place, (args, kwargs), [], out, first, reason)
+        return out
+
+    patches.put(torch.autograd.Function, "apply", classmethod(applied))
+
+
+def _observe_variable(patches: Patches, trace: Trace) -> None:
+    meta = type(torch.autograd.Variable)
+
+    def made(cls: Any, *args: Any, **kwargs: Any) -> Any:
+        out = type.__call__(cls, *args, **kwargs)
+        recorder = RECORDERS.current
+        if recorder is not None and not recorder.paused and args and isinstance(args[0], torch.Tensor):
+            with torch._C.DisableTorchFunction():
+                source = trace.find(args[0])
+                if source is not None and out is not args[0]:
+                    recorder.cut("Variable", [source], out, CutReason.TENSOR_COPY, sys._getframe(1))
+        return out
+
+    patches.put(meta, "__call__", made)
+
+
+def _observe_threads(patches: Patches, trace: Trace) -> None:
+    run = threading.Thread.run
+
+    def ran(self: threading.Thread) -> None:
+        with Recorder(trace) as recorder:
+            RECORDERS.current = recorder
+            run(self)
+
+    patches.put(threading.Thread, "run", ran)
+
+
+def opaque(name: str, call: Callable[[], Any], given: Any, parameters: list[torch.nn.Parameter]) -> Any:
+    """Runs `call` outside the mode and records it as one operation on the tensors in `given` and on `parameters`."""
+    recorder = RECORDERS.current
+    if recorder is None or recorder.paused:
+        return call()
+    found = user_frame(sys._getframe(1))
+    place = None if found is None else Place(found.f_code, found.f_lasti)
+    first = torch._C._autograd._get_sequence_nr()
+    with torch._C.DisableTorchFunction():
+        out = call()
+        _record_call(recorder, name, place, given, parameters, out, first, CutReason.NO_DERIVATIVE)
+    return out
+
+
+def _record_call(
+    recorder: Recorder, name: str, place: Place | None, given: Any, more: list[Any], out: Any, first: int, reason: CutReason
+) -> None:
+    """One step for a call whose inside is not one event: inputs connected by autograd's nodes, and by what was traced inside of it."""
+    inputs: list[tuple[Any, Step]] = []
+    recorder._gather((*given, *more), inputs)
+    trace = recorder.trace
+    outputs = _output_tensors(out)
+    for group in ([v for v in outputs if v.requires_grad], [v for v in outputs if not v.requires_grad]):
+        if not group:
+            continue
+        sources, marks = [step for _, step in inputs], bytearray()
+        nodes, leaves = border(group, first) if group[0].requires_grad else (set(), set())
+        for value, _ in inputs:
+            if not value.requires_grad:
+                marks.append(INERT)
+            else:
+                marks.append(LIVE if id(value) in leaves or value.grad_fn in nodes else CUT)
+        known = [ref.step for value in group if (ref := trace.values.get(id(value))) is not None and ref() is value]
+        for inner in known:
+            if inner not in sources:
+                sources.append(inner)
+                marks.append(INERT)
+        if not sources:
+            continue
+        step = Step(next(trace.counter), name, place, tuple(sources), bytes(marks), reason=reason, pass_number=trace.pass_number)
+        step.module = recorder.running[-1] if recorder.running else 0
+        if not torch.is_grad_enabled() and not recorder.regions.forced:
+            step.region = recorder.regions.now(place)
+            step.marks = bytes([CUT]) * len(sources)
+            step.reason = step.region.reason
+        elif group[0].requires_grad:
+            step.first, step.last = first, torch._C._autograd._get_sequence_nr()
+        for value in group:
+            trace.file(value, step)
+
+
+def _output_tensors(out: Any) -> list[torch.Tensor]:
+    if isinstance(out, torch.Tensor):
+        return [out]
+    if isinstance(out, (list, tuple)):
+        return [tensor for value in out for tensor in _output_tensors(value)]
+    if isinstance(out, dict):
+        return [tensor for value in out.values() for tensor in _output_tensors(value)]
+    return []
+

@@ -1,0 +1,579 @@
+"""Records how values flow, one step per torch call that the user's code makes, and leaves every value as it is.
+
+`Trace` is shared by all threads: which step made which tensor, array or number. `Recorder` is the `TorchFunctionMode` of one thread. The
+mode sees calls as the user wrote them, `.detach()` and `.item()` included, which autograd's own graph forgets. Whether an input is
+connected with an output is never guessed: autograd's nodes that were born inside the call are walked.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from types import CodeType
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from gradflow.capture.calls import HOST_CALLS, CallKind, cut_reason, silent_calls
+from gradflow.capture.frames import RUNNING, user_frame
+from gradflow.capture.grad_regions import GradRegions
+from gradflow.capture.trace import CUT, INERT, LIVE, Place, Region, Step
+from gradflow.graph.flow import CutReason, NodeKind
+
+_Tensor = torch.Tensor
+_Parameter = torch.nn.Parameter
+_sequence = torch._C._autograd._get_sequence_nr
+_grad_enabled = torch.is_grad_enabled
+_HOSTS_KEPT = 4096
+_SCALARS = frozenset({float, int, complex})
+
+
+class _Ref(weakref.ref):  # type: ignore[type-arg]
+    """A weak reference that knows the key under which it is filed."""
+
+    __slots__ = ("key", "step")
+    key: int
+    step: Step
+
+
+class Leaf:
+    """One trainable leaf: where it was made, in which module's forward (serial, 0: in none), after how many backward passes."""
+
+    __slots__ = ("dtype", "made_after", "made_in", "owner", "place", "ref", "serial", "shape", "step", "written")
+
+    def __init__(self, serial: int, tensor: torch.Tensor, place: Place | None, made_in: int, made_after: int) -> None:
+        self.serial = serial
+        self.ref = weakref.ref(tensor)
+        self.place = place
+        self.made_in = made_in
+        self.made_after = made_after
+        self.shape = tuple(tensor.shape) if not isinstance(tensor, torch.nn.parameter.UninitializedTensorMixin) else ()
+        self.dtype = str(tensor.dtype).removeprefix("torch.")
+        self.owner: tuple[int, str] | None = None
+        self.written = False
+        self.step: Step | None = None
+
+
+class Trace:
+    """Which step made which value. Tensors are filed by identity under weak references; nothing is ever put on a tensor."""
+
+    def __init__(self) -> None:
+        self.counter = itertools.count(1)
+        self.leaf_counter = itertools.count(1)
+        self.pass_number = 0
+        self.values: dict[int, _Ref] = {}
+        self.leaves: dict[int, Leaf] = {}
+        self.leaf_of: dict[int, Leaf] = {}
+        self.aliases: dict[int, weakref.ref[torch.Tensor]] = {}
+        self.writes = 0
+        self.stepping = 0
+        self.numbers: OrderedDict[int, tuple[object, Step]] = OrderedDict()
+        self.arrays: dict[int, Step] = {}
+        self.leaks: dict[tuple[int, int], Step] = {}
+        self.leaky_code: dict[CodeType, dict[int, Step]] = {}
+        self.leaky_files: set[str] = set()
+
+    def find(self, tensor: torch.Tensor) -> Step | None:
+        """The step that made `tensor`, None for data that no leaf had a part in."""
+        ref = self.values.get(id(tensor))
+        if ref is not None and ref() is tensor:
+            step = ref.step
+            if step.region is not None and tensor.requires_grad and tensor.grad_fn is not None:
+                return self._unseen(tensor)
+            return self._current(tensor, step) if self.writes else step
+        if type(tensor) is _Parameter or (tensor.requires_grad and tensor.is_leaf) or getattr(tensor, "_is_param", False):
+            return self.add_leaf(tensor, None, 0).step
+        return self._unseen(tensor)
+
+    def file(self, tensor: torch.Tensor, step: Step) -> None:
+        """Says that `step` made `tensor`."""
+        key = id(tensor)
+        ref = self.values.get(key)
+        if ref is not None and ref() is tensor:
+            ref.step = step
+            return
+        ref = _Ref(tensor, self._forget)
+        ref.key = key
+        ref.step = step
+        self.values[key] = ref
+
+    def _current(self, tensor: torch.Tensor, step: Step) -> Step:
+        """`step`, or a later one where the memory that `tensor` shares was written through another tensor."""
+        alias = self.aliases.get(id(tensor))
+        base = tensor._base if tensor._is_view() else alias() if alias is not None else None
+        ref = None if base is None else self.values.get(id(base))
+        if ref is None or ref() is not base or ref.step.serial < step.serial or ref.step.kind is NodeKind.PARAMETER:
+            return step
+        mark = LIVE if tensor.requires_grad and alias is None else INERT
+        newer = Step(next(self.counter), ref.step.name, ref.step.place, (step, ref.step), bytes([mark, mark]), pass_number=self.pass_number)
+        self.file(tensor, newer)
+        return newer
+
+    def _forget(self, ref: _Ref) -> None:
+        if self.values.get(ref.key) is ref:
+            del self.values[ref.key]
+            self.aliases.pop(ref.key, None)
+
+    def add_leaf(self, tensor: torch.Tensor, place: Place | None, made_in: int, sources: tuple[Step, ...] = (), marks: bytes = b"") -> Leaf:
+        """Files a trainable leaf; `sources` are steps whose values it was filled with."""
+        serial = next(self.leaf_counter)
+        leaf = Leaf(serial, tensor, place, made_in, self.pass_number)
+        leaf.step = Step(
+            next(self.counter), "parameter", place, sources, marks, kind=NodeKind.PARAMETER, leaf=serial, pass_number=self.pass_number,
+            reason=CutReason.OVERWRITE,
+        )  # fmt: skip
+        self.leaves[serial] = leaf
+        self.leaf_of[id(tensor)] = leaf
+        self.file(tensor, leaf.step)
+        return leaf
+
+    def leaf(self, tensor: torch.Tensor) -> Leaf | None:
+        """The leaf that `tensor` is, if it is one that was seen."""
+        leaf = self.leaf_of.get(id(tensor))
+        return leaf if leaf is not None and leaf.ref() is tensor else None
+
+    def _unseen(self, tensor: torch.Tensor) -> Step | None:
+        """A tensor that no recorded call made: with a `grad_fn` it is joined by walking autograd's graph to the first values known."""
+        if not tensor.requires_grad or tensor.grad_fn is None:
+            if torch._C._functorch.maybe_get_level(tensor) > 0:
+                return self.find(torch._C._functorch.get_unwrapped(tensor))
+            return None
+        sources = self._known_below(tensor.grad_fn)
+        step = Step(next(self.counter), tensor.grad_fn.name(), None, tuple(sources), bytes(len(sources)), pass_number=self.pass_number)
+        self.file(tensor, step)
+        return step
+
+    def _known_below(self, start: Any) -> list[Step]:
+        makers = {}
+        for ref in list(self.values.values()):
+            value = ref()
+            if value is not None and value.requires_grad and value.grad_fn is not None:
+                makers[value.grad_fn] = ref.step
+        found: dict[int, Step] = {}
+        seen, stack = {start}, [start]
+        while stack:
+            for node, _ in stack.pop().next_functions:
+                if node is None or node in seen:
+                    continue
+                seen.add(node)
+                step = makers.get(node)
+                if step is None and hasattr(node, "variable"):
+                    step = self.find(node.variable)
+                if step is not None:
+                    found[step.serial] = step
+                else:
+                    stack.append(node)
+        return [found[serial] for serial in sorted(found)]
+
+    def keep_number(self, value: object, step: Step) -> None:
+        """Follows a Python float by identity. It is held, so that its identity stays its own; the last 4,096 are kept."""
+        self.numbers[id(value)] = (value, step)
+        if len(self.numbers) > _HOSTS_KEPT:
+            self.numbers.popitem(last=False)
+
+    def number(self, value: object) -> Step | None:
+        """The step from which this very float object came."""
+        entry = self.numbers.get(id(value))
+        return entry[1] if entry is not None and entry[0] is value else None
+
+
+class Recorder(TorchFunctionMode):
+    """The recording mode of one thread. `paused` lets every call through unseen."""
+
+    def __init__(self, trace: Trace) -> None:
+        super().__init__()
+        self.trace = trace
+        self.paused = 0
+        self.regions = GradRegions()
+        self.running = RUNNING.serials
+        self._silent = silent_calls()
+        self._kinds: dict[Any, CallKind] = {}
+        self._special: dict[Any, Callable[..., Any]] = {
+            _Tensor.data.__get__: self._read_data,
+            _Tensor.data.__set__: self._assign_data,
+            _Tensor.detach: self._detach,
+            _Tensor.detach_: self._detach,
+            torch.detach: self._detach,
+            torch.detach_: self._detach,
+            torch._C._set_grad_enabled: self._switch_grad,
+        }
+        for name, label in HOST_CALLS.items():
+            method = getattr(_Tensor, name, None)
+            if method is not None:
+                self._special[method] = _Leaver(self, label)
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if self.paused or func in self._silent:
+            return func(*args, **kwargs) if kwargs else func(*args)
+        special = self._special.get(func)
+        if special is not None:
+            return special(func, args, kwargs or {})
+        kind = self._kinds.get(func)
+        if kind is None:
+            kind = self._kinds[func] = CallKind(func)
+        find = self.trace.find
+        inputs: list[tuple[Any, Step]] = []
+        scalars = False
+        for value in args:
+            if isinstance(value, _Tensor):
+                step = find(value)
+                if step is not None:
+                    inputs.append((value, step))
+            elif type(value) in _SCALARS:
+                scalars = True
+            elif isinstance(value, (list, tuple)):
+                scalars |= self._gather(value, inputs)
+        if kwargs:
+            scalars |= self._gather(kwargs.values(), inputs)
+        leaky = self.trace.leaky_files
+        if not inputs and not leaky:
+            return func(*args, **kwargs) if kwargs else func(*args)
+        before = inputs[0][0].grad_fn if inputs and kind.in_place and inputs[0][0].requires_grad else None
+        first = _sequence()
+        out = func(*args, **kwargs) if kwargs else func(*args)
+        self._record(kind, args, kwargs, inputs, scalars, out, first, before)
+        return out
+
+    def _gather(self, values: Iterable[Any], inputs: list[tuple[Any, Step]]) -> bool:
+        """Adds the known tensors among `values`, nested lists and dicts included; True if there is a Python number among them."""
+        scalars = False
+        for value in values:
+            if isinstance(value, _Tensor):
+                step = self.trace.find(value)
+                if step is not None:
+                    inputs.append((value, step))
+            elif type(value) in _SCALARS:
+                scalars = True
+            elif isinstance(value, (list, tuple)):
+                scalars |= self._gather(value, inputs)
+            elif isinstance(value, dict):
+                scalars |= self._gather(value.values(), inputs)
+            elif type(value).__name__ == "ndarray":
+                scalars = True
+        return scalars
+
+    def _record(
+        self, kind: CallKind, args: Any, kwargs: Any, inputs: list[tuple[Any, Step]], scalars: bool, out: Any, first: int, before: Any
+    ) -> None:
+        trace = self.trace
+        frame = user_frame(sys._getframe(2))
+        place = None if frame is None else Place(frame.f_code, frame.f_lasti)
+        hosts: tuple[Step, ...] = ()
+        if trace.leaky_files and frame is not None and (scalars or kind.makes) and frame.f_code.co_filename in trace.leaky_files:
+            inputs += [(None, step) for step in self._numbers((*args, *(kwargs or {}).values()))]
+            hosts = tuple(trace.leaky_code.get(frame.f_code, {}).values())
+        if not inputs and not hosts:
+            return
+        if kind.in_place:
+            target = args[0] if args else (kwargs or {}).get("tensor", out)
+            self._write(kind, target, inputs, hosts, place, first, before)
+            return
+        outputs = _tensors(out)
+        if not outputs:
+            return
+        given = {id(value) for value, _ in inputs}
+        live = [value for value in outputs if value.requires_grad]
+        dead = [value for value in outputs if not value.requires_grad]
+        for group in (live, dead):
+            fresh = [value for value in group if id(value) not in given] if group else group
+            if fresh:
+                step = self.step(kind.name, place, inputs, fresh, first, atomic=kind.atomic)
+                step.hosts = hosts
+                for value in fresh:
+                    trace.file(value, step)
+            elif group and kwargs and kwargs.get("out") is not None:
+                self._write(kind, group[0], inputs, hosts, place, first, None, overwrites=True)
+
+    def step(
+        self, name: str, place: Place | None, inputs: list[tuple[Any, Step]], outputs: list[Any], first: int, *, atomic: bool = False
+    ) -> Step:
+        """The step of one call, with a mark for each input by what autograd did between it and the outputs."""
+        trace = self.trace
+        sources = tuple([entry[1] for entry in inputs])
+        step = Step(next(trace.counter), name, place, sources, pass_number=trace.pass_number)
+        if self.running:
+            step.module = self.running[-1]
+        if not _grad_enabled():
+            step.region = self.regions.now(place)
+            step.reason = step.region.reason
+            step.marks = bytes([CUT]) * len(sources)
+            return step
+        head = outputs[0]
+        if head.requires_grad:
+            step.first, step.last = first, _sequence()
+            step.marks = self._live_marks(inputs, outputs, first, atomic)
+        elif head.is_floating_point() or head.is_complex():
+            step.marks = bytes([CUT if value is None or value.requires_grad else INERT for value, _ in inputs])
+        else:
+            step.marks = bytes([CUT if value is None or value.is_floating_point() or value.is_complex() else INERT for value, _ in inputs])
+        step.reason = cut_reason(name)
+        return step
+
+    def _live_marks(self, inputs: list[tuple[Any, Step]], outputs: list[Any], first: int, atomic: bool) -> bytes:
+        needing = [value is not None and value.requires_grad for value, _ in inputs]
+        if atomic or sum(needing) == 1:
+            return bytes([(LIVE if needed else CUT if value is None else INERT) for needed, (value, _) in zip(needing, inputs, strict=True)])
+        nodes, leaves = border(outputs, first)
+        marks = bytearray()
+        for needed, (value, _) in zip(needing, inputs, strict=True):
+            if value is None:
+                marks.append(CUT)
+            elif not needed:
+                marks.append(INERT)
+            else:
+                marks.append(LIVE if id(value) in leaves or value.grad_fn in nodes else CUT)
+        return bytes(marks)
+
+    def _write(
+        self,
+        kind: CallKind,
+        target: Any,
+        inputs: list[tuple[Any, Step]],
+        hosts: tuple[Step, ...],
+        place: Place | None,
+        first: int,
+        before: Any,
+        *,
+        overwrites: bool = False,
+    ) -> None:
+        """An in-place call: the value of `target`, of its base and of what it is an alias of is a new one from here on."""
+        if not isinstance(target, _Tensor):
+            return
+        trace = self.trace
+        owners = self._owners(target)
+        leaf = next((leaf for owner, _ in owners if (leaf := trace.leaf(owner)) is not None), None)
+        others = [entry for entry in inputs if entry[0] is not target]
+        if leaf is not None and not others and not hosts:
+            # Filling a parameter with numbers (initialisation, clamping) takes no other value in; it stays the leaf that it is.
+            leaf.written = leaf.written or not trace.stepping
+            return
+        step = self.step(kind.name, place, inputs, [target], first)
+        step.hosts = hosts
+        if step.region is None:
+            step.marks = self._write_marks(inputs, target, first, before)
+            if kind.overwrites or overwrites:
+                step.reason = CutReason.OVERWRITE
+                step.marks = bytes(
+                    CUT if value is target and mark is INERT else mark for (value, _), mark in zip(inputs, step.marks, strict=True)
+                )
+        elif target.requires_grad and not target.is_leaf:
+            # Autograd does not see a write under no_grad: what came before stays differentiable, what is written in does not.
+            old = next((source for value, source in inputs if value is target), None)
+            if old is not None:
+                step = self._joined(step, old, INERT, LIVE)
+        trace.writes += 1
+        for owner, shared in owners:
+            self._rewrite(owner, step, shared)
+
+    def _write_marks(self, inputs: list[tuple[Any, Step]], target: Any, first: int, before: Any) -> bytes:
+        if not target.requires_grad:
+            return bytes(CUT if value is None or value.requires_grad else INERT for value, _ in inputs)
+        nodes, leaves = border([target], first)
+        marks = bytearray()
+        for value, _ in inputs:
+            if value is None:
+                marks.append(CUT)
+            elif value is target:
+                marks.append(LIVE if before is not None and before in nodes else INERT if before is None else CUT)
+            elif not value.requires_grad:
+                marks.append(INERT)
+            else:
+                marks.append(LIVE if id(value) in leaves or value.grad_fn in nodes else CUT)
+        return bytes(marks)
+
+    def _joined(self, written: Step, old: Step, written_mark: int, old_mark: int, reason: CutReason = CutReason.DATA) -> Step:
+        """The value of a tensor of which a part, or an alias, was written: the old value and what was written into it."""
+        trace = self.trace
+        return Step(
+            next(trace.counter), written.name, written.place, (written, old), bytes([written_mark, old_mark]), reason=reason,
+            module=written.module, pass_number=trace.pass_number,
+        )  # fmt: skip
+
+    def _rewrite(self, owner: torch.Tensor, step: Step, shared: bool) -> None:
+        """`owner` has a new value from `step`; `shared` where autograd does not know that the two share memory."""
+        trace = self.trace
+        leaf = trace.leaf(owner)
+        if leaf is not None:
+            leaf.written = leaf.written or not trace.stepping
+            mark = INERT if step.region is not None or step.name == "data =" else CUT
+            leaf.step = Step(
+                next(trace.counter), "parameter", step.place, (step,), bytes([mark]), kind=NodeKind.PARAMETER, leaf=leaf.serial,
+                pass_number=trace.pass_number, reason=CutReason.DATA,
+            )  # fmt: skip
+            trace.file(owner, leaf.step)
+            return
+        ref = trace.values.get(id(owner))
+        old = ref.step if ref is not None and ref() is owner else None
+        if shared and old is not None:
+            mark = INERT if step.region is not None else CUT
+            step = self._joined(step, old, mark, LIVE if owner.requires_grad else INERT)
+        trace.file(owner, step)
+
+    def _owners(self, tensor: torch.Tensor) -> list[tuple[torch.Tensor, bool]]:
+        """`tensor`, and every tensor seen that shares its memory: the base of a view, the source of `.data` or `.detach()` (True)."""
+        found: list[tuple[torch.Tensor, bool]] = []
+        stack = [(tensor, False)]
+        while stack:
+            value, shared = stack.pop()
+            if any(value is other for other, _ in found):
+                continue
+            found.append((value, shared))
+            alias = self.trace.aliases.get(id(value))
+            source = alias() if alias is not None else None
+            if source is not None:
+                stack.append((source, True))
+            if value._is_view() and value._base is not None:
+                stack.append((value._base, shared))
+        return found
+
+    def _numbers(self, values: Iterable[Any], depth: int = 0) -> list[Step]:
+        found: dict[int, Step] = {}
+        for value in values:
+            if isinstance(value, float):
+                step = self.trace.number(value)
+                if step is not None:
+                    found[step.serial] = step
+            elif isinstance(value, (list, tuple)) and depth < 3:
+                for step in self._numbers(itertools.islice(value, 10_000), depth + 1):
+                    found[step.serial] = step
+            elif type(value).__name__ == "ndarray":
+                step = self.array(value)
+                if step is not None:
+                    found[step.serial] = step
+        return list(found.values())
+
+    def array(self, value: Any) -> Step | None:
+        """The step whose value lies in the memory of this array."""
+        while value is not None:
+            step = self.trace.arrays.get(id(value))
+            if step is not None:
+                return step
+            value = getattr(value, "base", None)
+        return None
+
+    def _read_data(self, func: Any, args: Any, kwargs: Any) -> Any:
+        out = func(*args)
+        self._copy_without_gradient("data", args[0], out, CutReason.DATA)
+        return out
+
+    def _detach(self, func: Any, args: Any, kwargs: Any) -> Any:
+        out = func(*args, **kwargs)
+        source = args[0] if args else kwargs["input"]
+        self._copy_without_gradient(func.__name__, source, out, CutReason.DETACH)
+        return out
+
+    def _copy_without_gradient(self, name: str, source: torch.Tensor, out: torch.Tensor, reason: CutReason) -> None:
+        step = self.trace.find(source)
+        if step is None:
+            return
+        self.cut(name, [step], out, reason, sys._getframe(3))
+        if out is not source:
+            self.trace.aliases[id(out)] = weakref.ref(source)
+
+    def cut(self, name: str, sources: list[Step], out: torch.Tensor | None, reason: CutReason, frame: Any, *, host: bool = False) -> Step:
+        """A step that stops every gradient, whatever its inputs carry."""
+        trace = self.trace
+        found = user_frame(frame)
+        place = None if found is None else Place(found.f_code, found.f_lasti)
+        step = Step(
+            next(trace.counter), name, place, tuple(sources), bytes([CUT]) * len(sources), reason=reason, pass_number=trace.pass_number,
+            kind=NodeKind.HOST if host else NodeKind.OPERATION, module=self.running[-1] if self.running else 0,
+        )  # fmt: skip
+        if not _grad_enabled() and not host:
+            step.region = self.regions.now(place)
+            step.reason = reason
+        if out is not None:
+            trace.file(out, step)
+        if host and found is not None:
+            trace.leaky_files.add(found.f_code.co_filename)
+            trace.leaky_code.setdefault(found.f_code, {})[found.f_lasti] = step
+        return step
+
+    def _assign_data(self, func: Any, args: Any, kwargs: Any) -> Any:
+        out = func(*args)
+        target, value = args
+        step = self.trace.find(value)
+        leaf = self.trace.leaf(target)
+        if step is not None and not (leaf is not None and step is leaf.step):
+            made = self.cut("data =", [step], None, CutReason.DATA, sys._getframe(2))
+            self.trace.writes += 1
+            self._rewrite(target, made, False)
+        elif leaf is not None:
+            leaf.written = leaf.written or not self.trace.stepping
+        return out
+
+    def _switch_grad(self, func: Any, args: Any, kwargs: Any) -> Any:
+        out = func(*args, **kwargs)
+        self.regions.switch(bool(args[0]), sys._getframe(2))
+        return out
+
+
+class _Leaver:
+    """The handler of one method through which a value leaves torch."""
+
+    def __init__(self, recorder: Recorder, label: str) -> None:
+        self.recorder = recorder
+        self.label = label
+
+    def __call__(self, func: Any, args: Any, kwargs: Any) -> Any:
+        out = func(*args, **kwargs)
+        recorder = self.recorder
+        source = recorder.trace.find(args[0])
+        if source is not None:
+            reason = CutReason.NUMPY if self.label == "numpy()" else CutReason.HOST_SCALAR
+            step = recorder.cut(self.label, [source], None, reason, sys._getframe(2), host=True)
+            self._follow(out, step, 0)
+        return out
+
+    def _follow(self, out: Any, step: Step, depth: int) -> None:
+        trace = self.recorder.trace
+        if type(out) is float:
+            trace.keep_number(out, step)
+        elif type(out) is list and depth < 4:
+            for value in itertools.islice(out, 1024):
+                self._follow(value, step, depth + 1)
+        elif type(out).__name__ == "ndarray":
+            key = id(out)
+            trace.arrays[key] = step
+            weakref.finalize(out, trace.arrays.pop, key, None)
+
+
+def border(outputs: Iterable[torch.Tensor], first: int) -> tuple[set[Any], set[int]]:
+    """What the autograd nodes born since sequence number `first` lead to: (older nodes, identities of leaves)."""
+    nodes: set[Any] = set()
+    leaves: set[int] = set()
+    stack = [value.grad_fn for value in outputs if value.grad_fn is not None]
+    seen = set(stack)
+    while stack:
+        node = stack.pop()
+        variable = getattr(node, "variable", None)
+        if variable is not None:
+            leaves.add(id(variable))
+        elif node._sequence_nr() < first:
+            nodes.add(node)
+        else:
+            for below, _ in node.next_functions:
+                if below is not None and below not in seen:
+                    seen.add(below)
+                    stack.append(below)
+    return nodes, leaves
+
+
+def _tensors(out: Any) -> list[torch.Tensor]:
+    if isinstance(out, _Tensor):
+        return [out]
+    if isinstance(out, (list, tuple)):
+        return [tensor for value in out for tensor in _tensors(value)]
+    if isinstance(out, dict):
+        return [tensor for value in out.values() for tensor in _tensors(value)]
+    return []
+
+
+def region_of_call(reason: CutReason, label: str) -> Region:
+    """A region that one call of the user's code makes, as the forward of a custom Function."""
+    found = user_frame(sys._getframe(2))
+    return Region(reason, label, None if found is None else Place(found.f_code, found.f_lasti))

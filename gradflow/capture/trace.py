@@ -1,0 +1,79 @@
+"""What the recorder writes down while a program runs: small mutable records, kept alive only by what can still reach a loss.
+
+A `Step` refers to the steps whose values it took, so the chain behind a tensor lives exactly as long as the tensor (or a loss that was
+made from it) does: a prelude of a million operations that nothing live comes from costs nothing. No tensor is held here.
+"""
+
+from __future__ import annotations
+
+from types import CodeType
+
+from gradflow.graph.flow import CutReason, NodeKind
+
+
+class Place:
+    """A position in running code: resolved to a `Site` (file, line, columns, source) only when somebody asks."""
+
+    __slots__ = ("code", "instruction")
+
+    def __init__(self, code: CodeType, instruction: int) -> None:
+        self.code = code
+        self.instruction = instruction
+
+
+class Region:
+    """A stretch of the run in which gradients were switched off. `decorated` is the function that a decorator wraps, if one did it."""
+
+    __slots__ = ("decorated", "label", "place", "reason")
+
+    def __init__(self, reason: CutReason, label: str, place: Place | None, decorated: CodeType | None = None) -> None:
+        self.reason = reason
+        self.label = label
+        self.place = place
+        self.decorated = decorated
+
+
+LIVE = 0
+INERT = 1
+CUT = 2
+
+
+class Step:
+    """One recorded node. `sources` are the steps it took values from, `marks[i]` says LIVE, INERT or CUT for each.
+
+    `reason`: what a CUT mark means (a region's own reason where `region` is set). `first`/`last` bracket the autograd nodes that the call
+    made, by sequence number; `module` is the serial of the running module (0: none); `leaf` the serial of the leaf it stands for (0: none);
+    `hosts`: steps in the same function whose values left torch before this call, candidates for a way back through Python arithmetic.
+    """
+
+    __slots__ = ("first", "hosts", "kind", "last", "leaf", "marks", "module", "name", "pass_number", "place", "reason", "region", "serial", "sources")
+
+    def __init__(
+        self,
+        serial: int,
+        name: str,
+        place: Place | None,
+        sources: tuple[Step, ...] = (),
+        marks: bytes = b"",
+        *,
+        kind: NodeKind = NodeKind.OPERATION,
+        reason: CutReason | None = None,
+        region: Region | None = None,
+        module: int = 0,
+        leaf: int = 0,
+        pass_number: int = 0,
+    ) -> None:
+        self.serial = serial
+        self.name = name
+        self.place = place
+        self.sources = sources
+        self.marks = marks
+        self.kind = kind
+        self.reason = reason
+        self.region = region
+        self.module = module
+        self.leaf = leaf
+        self.pass_number = pass_number
+        self.first = -1
+        self.last = -1
+        self.hosts: tuple[Step, ...] = ()
