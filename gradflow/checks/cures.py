@@ -78,7 +78,7 @@ def _operation(cut: Cut, where: str) -> str:
     if cut.reason is CutReason.TENSOR_COPY:
         return f"replace `{label}`{where}: use the tensor itself, or `torch.stack` for a list of tensors"
     if cut.reason is CutReason.PARAMETER_REWRAP:
-        return f"use the tensor itself in place of `{label}`{where}, through `torch.nn.functional` where a module would take a parameter"
+        return f"use the tensor itself in place of `{label}`{where}: `torch.nn.functional` takes it as a weight"
     if cut.reason is CutReason.INTEGER_CAST:
         return f"keep floating point in place of `{label}`{where}; to round in forward only, write `x + (x.round() - x).detach()`"
     if cut.reason is CutReason.NO_DERIVATIVE:
@@ -88,7 +88,7 @@ def _operation(cut: Cut, where: str) -> str:
     if cut.reason is CutReason.REENTRANT_CHECKPOINT:
         return f"pass `use_reentrant=False` to the checkpoint{where}"
     if cut.reason is CutReason.OVERWRITE:
-        return f"write into a new tensor in place of `{label}`{where}: `torch.where`, `torch.cat` or `torch.index_put` keep the old values"
+        return f"write into a new tensor in place of `{label}`{where}: `torch.where` or `torch.cat` keep the old values"
     return f"do not compute under `{label}`{where}"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gradflow.checks.base import Case, all_checks, in_precedence
-from gradflow.checks.severity import reachability_severity
+from gradflow.checks.severity import reachability_severities
 from gradflow.graph.blame import Blame, blame, lost_hosts, upstream
 from gradflow.graph.flow import FlowGraph, NodeKind
 from gradflow.graph.recording import Recording
@@ -26,8 +26,7 @@ def build_case(recording: Recording) -> Case:
     """All that checks may read, from one recording."""
     influences, blames = _influences(recording)
     verdicts = tuple(judge(fact, influence) for fact, influence in zip(recording.parameters, influences, strict=True))
-    severities = tuple(reachability_severity(fact, recording) for fact in recording.parameters)
-    return Case(recording, verdicts, influences, blames, severities)
+    return Case(recording, verdicts, influences, blames, reachability_severities(recording))
 
 
 def _influences(recording: Recording) -> tuple[tuple[Influence, ...], dict[int, Blame]]:

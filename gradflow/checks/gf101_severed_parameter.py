@@ -154,7 +154,7 @@ def _inside(case: Case, members: list[int], cuts: list[tuple[Cut, Site | None]])
 
 def _notes(case: Case, severity: Severity, members: list[int], meant: list[int], crossings: list[Crossing]) -> Iterator[str]:
     if severity is Severity.INFO:
-        yield why_meant(case, members)
+        yield f"taken as meant: {why_meant(case, members)}"
     else:
         them = "it requires grad and its value reaches" if len(members) == 1 else "they require grad and their values reach"
         yield f"{them} the loss, but `.grad` stays None"

@@ -74,7 +74,7 @@ def _finding(case: Case, severity: Severity, group: Group, members: list[int]) -
     holders = ", ".join(f"`{name}`" for name in dict.fromkeys(name for i in members for name in case.facts[i].optimizers))
     notes = [f"{holders} {'holds' if ',' not in holders else 'hold'} {'it' if len(names) == 1 else 'them'}"] if holders else []
     if severity is Severity.INFO:
-        notes.append(why_meant(case, members))
+        notes.append(f"taken as meant: {why_meant(case, members)}")
     sites = {case.facts[i].definition: None for i in members}
     definition = next(iter(sites)) if group.path or len(sites) == 1 else None
     return Finding(

@@ -25,7 +25,7 @@ self.scale = nn.Parameter(torch.ones(8, device=device))
 from __future__ import annotations
 
 from collections.abc import Iterable
-from os.path import commonprefix
+from itertools import takewhile
 
 from gradflow.checks.base import Case, cause_site, count
 from gradflow.checks.naming import joined, tokens
@@ -53,7 +53,8 @@ def find(case: Case) -> Iterable[Finding]:
 
 def _container(names: list[str]) -> str:
     """The attribute that holds all of `names`: `hidden_layers` for `hidden_layers[0].weight` and its like."""
-    common = commonprefix([tokens(name) for name in names]) or tokens(names[0])
+    columns = zip(*(tokens(name) for name in names), strict=False)
+    common = [column[0] for column in takewhile(lambda column: len(set(column)) == 1, columns)] or tokens(names[0])
     bracket = next((number for number, part in enumerate(common) if part.startswith("[")), len(common))
     return joined(common[:bracket])
 

@@ -69,7 +69,7 @@ def _finding(case: Case, site: Site | None, severity: Severity, members: list[in
             f"compute the loss from the tensors themselves{where}: `torch.stack(losses).mean()`, or `sum(losses)`",
             *(f"then, {text}" for _, text in behind),
         ),
-        notes=tuple([why_meant(case, members)] if severity is Severity.INFO else intent),
+        notes=tuple([f"taken as meant: {why_meant(case, members)}"] if severity is Severity.INFO else intent),
     )
 
 

@@ -66,5 +66,5 @@ def _finding(case: Case, dropped: GradientDropped, severity: Severity, members: 
             f"to train {them}, return the gradient of every differentiable input{where}",
             f"to freeze {them}, say so: `{freeze(case.facts, members)}`",
         ),
-        notes=(why_meant(case, members),) if severity is Severity.INFO else (),
+        notes=(f"taken as meant: {why_meant(case, members)}",) if severity is Severity.INFO else (),
     )

@@ -63,5 +63,5 @@ def _finding(case: Case, severity: Severity, site: Site | None, label: str, memb
         names,
         sites=cause_site(site, "leaves torch here"),
         help=(f"if the value has a part in the loss, keep the tensor: remove `{label}`{where}",),
-        notes=(why_meant(case, members),) if severity is Severity.INFO else (),
+        notes=(f"taken as meant: {why_meant(case, members)}",) if severity is Severity.INFO else (),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from gradflow.checks.base import Case
 from gradflow.graph.recording import ParameterFact, Recording
@@ -17,18 +18,37 @@ def reachability_severity(fact: ParameterFact, recording: Recording) -> Severity
     optimizer (a moving average); no optimizer holds it while others are held; the one that holds it never stepped while another did; or,
     in a program where no optimizer stepped, other roots are trained and nothing of its own root is (a teacher).
     """
+    return _severity(fact, _intent(recording))
+
+
+def reachability_severities(recording: Recording) -> tuple[Severity | None, ...]:
+    """`reachability_severity` of every parameter of `recording`, in time linear in their number."""
+    intent = _intent(recording)
+    return tuple(_severity(fact, intent) for fact in recording.parameters)
+
+
+@dataclass(frozen=True, slots=True)
+class _Intent:
+    """What the program does with any of its parameters: an optimizer holds one, has stepped on one, one gets a gradient."""
+
+    held: bool
+    stepped: bool
+    trained: bool
+
+
+def _intent(recording: Recording) -> _Intent:
+    facts = recording.parameters
+    return _Intent(any(fact.optimizers for fact in facts), any(fact.stepped for fact in facts), any(map(live_steps, facts)))
+
+
+def _severity(fact: ParameterFact, program: _Intent) -> Severity | None:
     if not fact.requires_grad or live_steps(fact):
         return None
-    if fact.written:
+    if fact.written or (program.held and not fact.optimizers):
         return Severity.INFO
-    if not fact.optimizers and any(other.optimizers for other in recording.parameters):
-        return Severity.INFO
-    if fact.stepped:
-        return Severity.ERROR
-    if any(other.stepped for other in recording.parameters):
-        return Severity.INFO
-    anything_trained = any(live_steps(other) for other in recording.parameters)
-    return Severity.ERROR if fact.siblings_trained or not anything_trained else Severity.INFO
+    if program.stepped:
+        return Severity.ERROR if fact.stepped else Severity.INFO
+    return Severity.ERROR if fact.siblings_trained or not program.trained else Severity.INFO
 
 
 def graded(case: Case, indices: Iterable[int]) -> tuple[Severity | None, list[int], list[int]]:
@@ -41,12 +61,13 @@ def graded(case: Case, indices: Iterable[int]) -> tuple[Severity | None, list[in
 
 
 def why_meant(case: Case, indices: Iterable[int]) -> str:
-    """Why a reachability finding on `indices`, all of severity info, is taken as meant."""
+    """Why a reachability finding on `indices`, all of severity info, is taken as meant: a part of a sentence."""
     facts = [case.facts[i] for i in indices]
+    them, their, values = ("it", "its", "value is") if len(facts) == 1 else ("them", "their", "values are")
     if all(fact.written for fact in facts):
-        return "taken as meant: their values are written between steps by something else than an optimizer"
+        return f"{their} {values} written between steps by something else than an optimizer"
     if not any(fact.optimizers for fact in facts):
         if any(other.optimizers for other in case.facts):
-            return "taken as meant: no optimizer holds them, while others are held"
-        return "taken as meant: nothing else of their model is trained either, while another model is"
-    return "taken as meant: their optimizer took no step while another did, or something else writes their values"
+            return f"no optimizer holds {them}, while others are held"
+        return f"nothing else of {their} model is trained either, while another model is"
+    return f"{their} optimizer took no step while another did, or {their} {values} written by something else"
