@@ -66,7 +66,7 @@ def _add_finding(page: Page, finding: Finding, verdicts: dict[str, Verdict], ver
     gutter = add_frames(page, finding)
     sign = (" " * gutter + " = ", "blue")
     for word, names in _by_verdict(finding, verdicts):
-        folded = fold_names(names, limit=None) if verbose else fold_names(names)
+        folded = fold_names(names, limit=None) if verbose else fold_names(names, known=verdicts)
         page.paragraph(sign, (f"{word}: ", "bold"), page.show(folded), indent=gutter + 5)
     for note in finding.notes:
         page.paragraph(sign, ("note: ", "bold"), page.show(note), indent=gutter + 5)

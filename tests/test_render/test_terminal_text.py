@@ -177,11 +177,20 @@ def test_site_without_source_is_named_with_its_note() -> None:
 
 def test_long_list_of_parameters_is_folded_and_complete_when_verbose() -> None:
     rows = tuple(entry for number in range(40) for entry in examples.linear(f"layer{number}", Verdict.SEVERED))
+    rows += tuple(examples.row(f"layer{number}.scale") for number in range(40))
     finding = Finding("GF101", "severed-parameter", Severity.ERROR, "cut", tuple(entry.name for entry in rows))
     report = Report(Outcome.FINDINGS, examples.target(), rows, (finding,))
     assert "layer7.{weight,bias}, ... and 64 more" in re.sub(r"\s+", " ", plain(report))
     assert "layer39.{weight,bias}" in plain(report, verbose=True)
     assert "more" not in plain(report, verbose=True)
+
+
+def test_modules_that_are_cut_off_as_a_whole_are_named_as_a_whole_in_a_long_list() -> None:
+    names = [entry for stage in range(3) for layer in range(9) for entry in examples.linear(f"stage{stage}.{layer}", Verdict.SEVERED)]
+    finding = Finding("GF101", "severed-parameter", Severity.ERROR, "cut", tuple(entry.name for entry in names[:-2]))
+    rows = (*names[:-2], *examples.linear("stage2.8"), *examples.linear("head"))
+    text = plain(Report(Outcome.FINDINGS, examples.target(), rows, (finding,)), 400)
+    assert "= severed: stage0.* (18), stage1.* (18), stage2.0.* (2), stage2.1.* (2)" in text
 
 
 def test_many_info_findings_are_counted_and_not_listed() -> None:
