@@ -63,7 +63,7 @@ def read_cases(folder: Path) -> list[Case]:
 
 def audit(folder: Path, case: Case) -> tuple[dict[str, Any], float]:
     """The audit's JSON document, and the seconds that it took; an audit without a document counts as outcome `broken`."""
-    command = [sys.executable, "-m", "gradflow.cli", "audit", "--format", "json", case.file]
+    command = [sys.executable, "-m", "gradflow", "audit", "--format", "json", case.file]
     started = time.monotonic()
     try:
         run = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=TIME_LIMIT, stdin=subprocess.DEVNULL)

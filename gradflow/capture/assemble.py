@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from gradflow.capture.autograd_walk import Walk
 from gradflow.capture.host_flow import depends
 from gradflow.capture.source import region_site, site_of
-from gradflow.capture.trace import CUT, INERT, LIVE, Step
+from gradflow.capture.trace import CUT, INERT, LIVE, Step, steps_above
 from gradflow.graph.flow import CutReason, EdgeKind, FlowGraph, FlowGraphBuilder, Node, NodeKind
+from gradflow.graph.site import Site
 
 WALK_LIMIT = 200_000
 """Autograd graphs with more nodes stay numbers: they are judged, not drawn."""
@@ -41,7 +42,7 @@ class Assembler:
 
     def build(self, passes: list[PassGraph], also: Iterable[Step]) -> FlowGraph:
         """The graph of everything that had a part in the passes' roots, in `also` (host values, parameters), and in autograd's graphs."""
-        steps = _reachable([*(root for entry in passes for root in entry.roots), *also])
+        steps = steps_above([*(root for entry in passes for root in entry.roots), *also])
         walks = [entry.walk for entry in passes if entry.walk is not None and len(entry.walk.kinds) <= WALK_LIMIT]
         joins = [_Join(walk, steps) for walk in walks]
         extra = sorted((key, index, node) for index, join in enumerate(joins) for key, node in join.unmatched)
@@ -57,8 +58,8 @@ class Assembler:
             self._connect(step)
         for join in joins:
             self._join(join)
-        for entry, join in zip(passes, [_find(joins, entry.walk) for entry in passes], strict=True):
-            self._mark_losses(entry, join)
+        for entry in passes:
+            self._mark_losses(entry, _find(joins, entry.walk))
         return self.builder.build()
 
     def _add_step(self, step: Step) -> None:
@@ -97,11 +98,11 @@ class Assembler:
             if mark == LIVE:
                 self._live.add((start, target))
         for host in step.hosts:
-            start = self.number.get(host.serial)
-            if start is None or start >= target or host in step.sources or host.place is None or step.place is None:
+            left = self.number[host.serial]
+            if left >= target or host in step.sources or host.place is None or step.place is None:
                 continue
             if depends(step.place.code, host.place, step.place):
-                self.builder.edge(start, target, EdgeKind.INERT)
+                self.builder.edge(left, target, EdgeKind.INERT)
 
     def _own_cut(self, step: Step) -> int:
         site = site_of(step.place, self._paths.get(step.module, ""))
@@ -159,40 +160,24 @@ class _Join:
                 leaf_steps.setdefault(step.leaf, step)
         for node, sequence in enumerate(walk.sequences):
             if node in leaves:
-                leaf = leaf_steps.get(leaves[node])
-                if leaf is not None:
-                    self.matched[node] = leaf
+                if leaves[node] in leaf_steps:
+                    self.matched[node] = leaf_steps[leaves[node]]
                 continue
             index = bisect_right(firsts, sequence) - 1
             position = spans[index][1] if index >= 0 else -1
-            step = steps[position] if position >= 0 else None
-            if step is not None and step.first <= sequence < step.last:
-                self.matched[node] = step
+            if position >= 0 and steps[position].first <= sequence < steps[position].last:
+                self.matched[node] = steps[position]
             else:
-                self.unmatched.append(((position if step is not None else len(steps), sequence), node))
+                self.unmatched.append(((position if position >= 0 else len(steps), sequence), node))
 
 
 def _find(joins: list[_Join], walk: Walk | None) -> _Join | None:
     return next((join for join in joins if join.walk is walk), None)
 
 
-def _reachable(starts: Iterable[Step]) -> list[Step]:
-    seen: dict[int, Step] = {}
-    stack = list(starts)
-    while stack:
-        step = stack.pop()
-        if step.serial not in seen:
-            seen[step.serial] = step
-            stack.extend(step.sources)
-            stack.extend(step.hosts)
-    return [seen[serial] for serial in sorted(seen)]
-
-
-def _call_text(site: object) -> str:
+def _call_text(site: Site | None) -> str:
     """`.sample()` for the site of the call `dist.sample((3,))`."""
-    from gradflow.graph.site import Site
-
-    if not isinstance(site, Site):
+    if site is None:
         return "gradients switched off"
     text = site.source[site.column - 1 : site.end_column - 1] if site.line == site.end_line else site.source.strip()
     head = text.rsplit("(", 1)[0]

@@ -22,7 +22,7 @@ from gradflow.capture.target import Form, TargetSpec, parse_function
 from gradflow.errors import TargetError, UsageError
 from gradflow.graph.recording import Recording, Target, TargetKind
 
-Loss = Callable[[Any], torch.Tensor]
+Loss = Callable[..., torch.Tensor]
 
 BUILT_BY_HOOK = "write `def gradflow_model(): return {name}(...)` in {file} and audit {file}:gradflow_model"
 
@@ -91,7 +91,7 @@ def _build(found: Any, spec: TargetSpec) -> torch.nn.Module:
 
 def _audit(model: torch.nn.Module, module: ModuleType, job: Job, target: Target) -> Recording:
     args, kwargs = _inputs(model, module, job)
-    return audit_model(model, args, kwargs, loss=_loss(model, module, job), target=target)
+    return audit_model(model, args, kwargs, loss=_loss(module, job), target=target)
 
 
 def _inputs(model: torch.nn.Module, module: ModuleType, job: Job) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -136,20 +136,15 @@ def _check_inputs(model: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping
         return  # no signature to be had (a compiled forward): the call itself will tell
 
 
-def _loss(model: torch.nn.Module, module: ModuleType, job: Job) -> Loss | None:
-    """The loss as a function of the output alone, None where nobody gave one."""
-    if job.loss:
-        place, name = parse_function(job.loss, "--loss")
-        holder = import_file(place)
-        function = getattr(holder, name, None)
-        if not callable(function):
-            raise TargetError(f"--loss: `{place}` has no function `{name}`")
-    else:
-        function = getattr(module, "gradflow_loss", None)
-        if function is None:
-            return None
-    if len(_needed(function)) >= 2:
-        return lambda output: function(model, output)
+def _loss(module: ModuleType, job: Job) -> Loss | None:
+    """The loss function, None where nobody gave one."""
+    if not job.loss:
+        found: Loss | None = getattr(module, "gradflow_loss", None)
+        return found
+    place, name = parse_function(job.loss, "--loss")
+    function = getattr(import_file(place), name, None)
+    if not callable(function):
+        raise TargetError(f"--loss: `{place}` has no function `{name}`")
     return function
 
 

@@ -19,7 +19,8 @@ _NEVER = 2**64 - 1  # AccumulateGrad's sequence number, as an unsigned integer
 @dataclass(slots=True)
 class Walk:
     """Nodes in the order found. `names[kinds[i]]` is the name of node i, `sequences[i]` its sequence number (-1 for AccumulateGrad);
-    `heads[k] -> tails[k]` are its edges towards the leaves. `leaves` are the tensors into which gradients accumulate, `leaf_nodes` their nodes, `leaf_serials` the serials that the trace gave them (0: none).
+    `heads[k] -> tails[k]` are its edges towards the leaves. `leaves` are the tensors into which gradients accumulate, `leaf_nodes` their
+    nodes, `leaf_serials` the serials that the trace gave them (0: none).
     `functions` are the backward nodes of custom Functions, held only until the backward pass has run."""
 
     names: list[str] = field(default_factory=list)
@@ -72,3 +73,24 @@ def walk(roots: Iterable[Any]) -> Walk:
                 tails.append(index)
         number += 1
     return found
+
+
+def border(outputs: Iterable[torch.Tensor], first: int) -> tuple[set[Any], set[int]]:
+    """What the autograd nodes born since sequence number `first` lead to: (older nodes, identities of leaves)."""
+    nodes: set[Any] = set()
+    leaves: set[int] = set()
+    stack = [value.grad_fn for value in outputs if value.grad_fn is not None]
+    seen = set(stack)
+    while stack:
+        node = stack.pop()
+        variable = getattr(node, "variable", None)
+        if variable is not None:
+            leaves.add(id(variable))
+        elif node._sequence_nr() < first:
+            nodes.add(node)
+        else:
+            for below, _ in node.next_functions:
+                if below is not None and below not in seen:
+                    seen.add(below)
+                    stack.append(below)
+    return nodes, leaves

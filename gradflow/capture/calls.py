@@ -36,7 +36,7 @@ def silent_calls() -> frozenset[Callable[..., Any]]:
     found: set[Callable[..., Any]] = set()
     for name in _SILENT_ATTRIBUTES:
         attribute = getattr(_Tensor, name, None)
-        if hasattr(attribute, "__get__"):
+        if attribute is not None and hasattr(attribute, "__get__"):
             found.add(attribute.__get__)
             if hasattr(attribute, "__set__"):
                 found.add(attribute.__set__)

@@ -8,15 +8,19 @@ bare `except:`, or would run a `finally: torch.save(...)`.
 from __future__ import annotations
 
 import _thread
+import atexit
+import gc
+import io
 import os
 import signal
+import stat
 import sys
 import threading
 import time
 import traceback
 from dataclasses import replace
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from gradflow.capture.job import Ending, Job, Way, read, write_atomically
 from gradflow.capture.main_module import run_file, run_module
@@ -54,6 +58,8 @@ class Child:
     def run(self, parent: int) -> None:
         """Runs the program to its end, or to where there is enough. The interpreter then ends as it would for the program itself."""
         self._listen(parent)
+        # Registered first, so that it runs last: our hooks keep alive what Python would close at the end of the program.
+        atexit.register(_flush)
         try:
             self.guard.install()
             if self.job.spec.is_attribute:
@@ -216,13 +222,26 @@ def _wait_for_threads() -> None:
             thread.join()
 
 
+_FILES = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
+
+
 def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+    """Writes out what the program has written to its streams and open files; pipes are left, since nobody may be reading them."""
+    streams = [stream for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__) if stream is not None]
+    files = [value for value in gc.get_objects() if type(value) in _FILES and _is_regular(value)]
+    # text before bytes: the first hands its buffer down to the second
+    for stream in (*streams, *sorted(files, key=lambda value: _FILES.index(type(value)))):
         try:
-            if stream is not None:
-                stream.flush()
-        except (OSError, ValueError):
-            continue  # closed by the program, or nobody reads it any more
+            stream.flush()
+        except (OSError, ValueError, RuntimeError):
+            continue  # closed by the program, nobody reads it any more, or it is being written to at this moment
+
+
+def _is_regular(file: Any) -> bool:
+    try:
+        return not file.closed and stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def _file_of_main() -> str:

@@ -88,12 +88,18 @@ def _assigns(node: ast.AST, name: str) -> tuple[int, int, int, int] | None:
         targets = [part for target in node.targets for part in (target.elts if isinstance(target, ast.Tuple) else [target])]
     elif isinstance(node, ast.AnnAssign):
         targets = [node.target]
-    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args and isinstance(node.args[0], ast.Constant):
-        if node.func.attr in ("add_module", "register_module", "register_parameter") and node.args[0].value == name:
-            return node.lineno, node.end_lineno or node.lineno, node.col_offset, node.end_col_offset or 0
+    elif isinstance(node, ast.Call) and _registers(node, name):
+        return node.lineno, node.end_lineno or node.lineno, node.col_offset, node.end_col_offset or 0
     for target in targets:
         if isinstance(target, ast.Subscript):
             target = target.value
         if isinstance(target, ast.Attribute) and target.attr == name and isinstance(target.value, ast.Name):
             return node.lineno, node.end_lineno or node.lineno, node.col_offset, node.end_col_offset or 0  # type: ignore[attr-defined]
     return None
+
+
+def _registers(call: ast.Call, name: str) -> bool:
+    """Whether the call is `self.add_module(name, ...)` or one of its kin."""
+    if not isinstance(call.func, ast.Attribute) or call.func.attr not in ("add_module", "register_module", "register_parameter"):
+        return False
+    return bool(call.args) and isinstance(call.args[0], ast.Constant) and call.args[0].value == name

@@ -168,9 +168,7 @@ def _with_scales(facts: list[ParameterFact]) -> list[ParameterFact]:
             if step.grad_norm is not None and step.finite:
                 key = (fact.owner, step.step)
                 largest[key] = max(largest.get(key, 0.0), step.grad_norm)
-    return [
-        replace(fact, steps=tuple(replace(step, scale=largest.get((fact.owner, step.step))) for step in fact.steps)) for fact in facts
-    ]
+    return [replace(fact, steps=tuple(replace(step, scale=largest.get((fact.owner, step.step))) for step in fact.steps)) for fact in facts]
 
 
 def _rebuilt(session: Session, assembler: Assembler, paths: dict[int, str]) -> tuple[LossRebuilt, ...]:
@@ -203,9 +201,7 @@ def _return_of(function: type) -> Site | None:
     if code is None or tree is None:
         return None
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef) and node.name == "backward" and node.lineno <= code.co_firstlineno + len(node.decorator_list):
-            if not min([node.lineno, *(d.lineno for d in node.decorator_list)]) == code.co_firstlineno:
-                continue
+        if isinstance(node, ast.FunctionDef) and node.name == "backward" and _first_line(node) == code.co_firstlineno:
             returns = [inner for inner in ast.walk(node) if isinstance(inner, ast.Return)]
             returns.sort(key=lambda inner: ("None" not in ast.unparse(inner), -inner.lineno))
             if returns:
@@ -213,6 +209,10 @@ def _return_of(function: type) -> Site | None:
                 span = (found.lineno, found.end_lineno or found.lineno, found.col_offset, found.end_col_offset or 0)
                 return site_at(code.co_filename, span, function_name(code))
     return site_at(code.co_filename, (code.co_firstlineno, code.co_firstlineno, 0, 0), function_name(code))
+
+
+def _first_line(node: ast.FunctionDef) -> int:
+    return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
 
 
 def _own_notes(
@@ -239,5 +239,3 @@ def _incomplete(
     truth = {indices[serial] for serial in reached if serial in indices}
     differing = sorted(facts[index].name for index in lit ^ truth if facts[index].membership is not Membership.RECREATED)
     return [f"trace incomplete for {', '.join(differing)}: the verdict is autograd's"] if differing else []
-
-

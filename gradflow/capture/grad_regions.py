@@ -14,6 +14,7 @@ from gradflow.graph.flow import CutReason
 
 _GRAD_MODE = torch.no_grad.__enter__.__code__.co_filename
 _DECORATOR = "decorate_context"
+_LABELS = {"no_grad": "torch.no_grad()", "inference_mode": "torch.inference_mode()"}
 
 
 class GradRegions:
@@ -57,7 +58,9 @@ class GradRegions:
 
 def opened(frame: FrameType, reason: CutReason, owner: Any) -> Region:
     """The region that begins in `frame`: its place is the user's `with`, call or, through torch's wrapper, the decorated function."""
-    label = {"no_grad": "torch.no_grad()", "inference_mode": "torch.inference_mode()"}.get(type(owner).__name__, "torch.set_grad_enabled(False)")
+    label = {"no_grad": "torch.no_grad()", "inference_mode": "torch.inference_mode()"}.get(
+        type(owner).__name__, "torch.set_grad_enabled(False)"
+    )
     inner: FrameType | None = frame
     steps = 0
     while inner is not None and is_library(inner.f_code.co_filename):
@@ -88,4 +91,3 @@ def _context_manager(frame: FrameType) -> tuple[Any, str]:
             found = (current.f_locals.get("self"), current.f_code.co_name)
         current = current.f_back
     return found
-

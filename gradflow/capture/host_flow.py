@@ -43,6 +43,7 @@ def depends(code: CodeType, leaving: Place, entering: Place) -> bool:
     return False
 
 
+_FILLING = frozenset({"append", "extend", "add", "insert", "update"})
 _BLOCKS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.For, ast.AsyncFor, ast.While, ast.If, ast.With, ast.AsyncWith, ast.Try)
 
 
@@ -76,7 +77,11 @@ def _targets(statement: ast.stmt) -> set[str]:
                 found |= _stored(target)
         elif isinstance(node, (ast.AugAssign, ast.AnnAssign, ast.NamedExpr)):
             found |= _stored(node.target)
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("append", "extend", "add", "insert", "update"):
+        elif (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in ("append", "extend", "add", "insert", "update")
+        ):
             found |= {_path(node.func.value)}
     return found - {""}
 

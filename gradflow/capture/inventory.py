@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
 
-from gradflow.capture.recorder import Leaf, Trace
 from gradflow.capture.registry import Registry
 from gradflow.capture.source import assigned_name
+from gradflow.capture.values import Leaf, Trace
 from gradflow.graph.recording import Membership
 
 _SKIPPED = frozenset({"_modules", "_parameters", "_buffers", "_parametrizations"})
@@ -81,7 +82,7 @@ def _holds_hidden(module: torch.nn.Module) -> bool:
 def _hidden_members(module: torch.nn.Module) -> Iterator[tuple[str, Any]]:
     """(path, module or tensor) that `module` holds in plain attributes, lists and dicts, where `parameters()` does not look."""
     for key, value in list(module.__dict__.items()):
-        if key in _SKIPPED or key.endswith("_hooks") or key.endswith("_hooks_with_kwargs"):
+        if key in _SKIPPED or key.endswith(("_hooks", "_hooks_with_kwargs")):
             continue
         yield from _inside(key, value, 0)
 
@@ -97,7 +98,9 @@ def _inside(path: str, value: Any, depth: int) -> Iterator[tuple[str, Any]]:
             yield from _inside(f"{path}[{key!r}]", item, depth + 1)
 
 
-def take_inventory(registry: Registry, trace: Trace, roots: list[Root], reached: set[int], held: set[int], loose: dict[int, str]) -> Inventory:
+def take_inventory(
+    registry: Registry, trace: Trace, roots: list[Root], reached: set[int], held: set[int], loose: dict[int, str]
+) -> Inventory:
     """Names every leaf of the roots, those that the roots hide, and those that live in no module at all.
 
     `reached` and `held` are the serials of leaves that a pass reached, or an optimizer holds; `loose` names tensors (by leaf serial).
@@ -111,7 +114,7 @@ def take_inventory(registry: Registry, trace: Trace, roots: list[Root], reached:
             inventory.paths.setdefault(registry.add(module, None), (prefix + _plain(path)).rstrip("."))
         for path, parameter in root.module.named_parameters():
             leaf = trace.leaf(parameter) or trace.add_leaf(parameter, None, 0)
-            if leaf.serial in known or isinstance(parameter, torch.nn.parameter.UninitializedTensorMixin):
+            if leaf.serial in known or isinstance(parameter, UninitializedTensorMixin):
                 continue
             member = _member(prefix + _plain(path), root, leaf, Membership.REGISTERED, path, parameter)
             known[leaf.serial] = member

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
 
 from gradflow.capture.session import Session
 from gradflow.capture.state import Snapshot
@@ -132,7 +133,7 @@ def _jitter(model: torch.nn.Module) -> None:
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad(), torch._C.DisableTorchFunction():
         for parameter in model.parameters():
-            if isinstance(parameter, torch.nn.parameter.UninitializedTensorMixin) or parameter.is_meta or not parameter.numel():
+            if isinstance(parameter, UninitializedTensorMixin) or parameter.is_meta or not parameter.numel():
                 continue
             if parameter.is_floating_point() and not parameter.count_nonzero():
                 noise = torch.randn(parameter.shape, generator=generator) * _JITTER
@@ -144,5 +145,3 @@ def _needs_explaining(recording: Recording) -> bool:
         if fact.requires_grad and not any(judge_step(step) in (Verdict.LIVE, Verdict.ZERO, Verdict.NONFINITE) for step in fact.steps):
             return True
     return not recording.parameters or recording.backward_passes == 0
-
-

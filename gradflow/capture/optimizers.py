@@ -19,8 +19,8 @@ from gradflow.capture.frames import user_frame
 from gradflow.capture.numbers import fingerprint, measure
 from gradflow.capture.passes import Passes
 from gradflow.capture.patches import RECORDERS, Patches
-from gradflow.capture.recorder import Trace
 from gradflow.capture.trace import Place
+from gradflow.capture.values import Trace
 from gradflow.graph.recording import StepFact
 
 

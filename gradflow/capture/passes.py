@@ -16,8 +16,8 @@ from gradflow.capture.autograd_walk import Walk, walk
 from gradflow.capture.frames import user_place
 from gradflow.capture.numbers import GradientFact, measure
 from gradflow.capture.patches import RECORDERS, Patches
-from gradflow.capture.recorder import Trace
 from gradflow.capture.trace import Place, Step
+from gradflow.capture.values import Trace
 from gradflow.graph.flow import NodeKind
 
 _WALKS_KEPT = 12
@@ -113,8 +113,7 @@ class Passes:
             if known is not None and known() is tensor and known.step.kind is not NodeKind.PARAMETER:
                 derived.append(known.step)
                 continue
-            leaf = trace.leaf(tensor) or trace.add_leaf(tensor, None, 0)
-            current.reached.add(leaf.serial)
+            current.reached.add((trace.leaf(tensor) or trace.add_leaf(tensor, None, 0)).serial)
         if not current.reached:
             current.rebuilt = tuple(derived)
         serials = {id(tensor): leaf.serial for tensor in found.leaves if (leaf := trace.leaf(tensor)) is not None}

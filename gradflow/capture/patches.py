@@ -9,10 +9,12 @@ from typing import Any
 
 import torch
 
+from gradflow.capture.autograd_walk import border
 from gradflow.capture.frames import RUNNING, user_frame
-from gradflow.capture.recorder import Recorder, Trace, border
+from gradflow.capture.recorder import Recorder
 from gradflow.capture.registry import Registry
 from gradflow.capture.trace import CUT, INERT, LIVE, Place, Region, Step
+from gradflow.capture.values import Trace
 from gradflow.graph.flow import CutReason
 
 _OPAQUE = (torch.nn.TransformerEncoder, torch.nn.TransformerEncoderLayer, torch.nn.MultiheadAttention)
@@ -271,4 +273,3 @@ def _output_tensors(out: Any) -> list[torch.Tensor]:
     if isinstance(out, dict):
         return [tensor for value in out.values() for tensor in _output_tensors(value)]
     return []
-

@@ -178,7 +178,7 @@ def _read_ending(path: str, code: int, reason: str, timeout: float) -> Ending:
     if isinstance(ending, Ending):
         return Ending(ending.way, ending.recording, words, ending.traceback) if ending.way is Way.ASKED else ending
     if reason:
-        return Ending(Way.ASKED, None, words)
+        return Ending(Way.ASKED, None, f"{words}, and the program did not answer,")
     if code < 0:
         return Ending(Way.LOST, None, f"the program was killed by {_signal_name(-code)}")
     return Ending(Way.LOST, None, f"the program left with exit code {code}, past all exit handlers (os._exit)")

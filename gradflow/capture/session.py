@@ -19,9 +19,11 @@ from gradflow.capture.names import learn_names
 from gradflow.capture.optimizers import Optimizers, WatchedOptimizer
 from gradflow.capture.passes import Pass, Passes
 from gradflow.capture.patches import RECORDERS, Patches, observe_blind_spots, observe_modules, observe_parameters
-from gradflow.capture.recorder import Recorder, Trace
+from gradflow.capture.recorder import Recorder
 from gradflow.capture.registry import Registry
 from gradflow.capture.surrogate import project
+from gradflow.capture.trace import leaves_above
+from gradflow.capture.values import Trace
 from gradflow.graph.recording import Recording, Target
 
 PASSES_WITHOUT_OPTIMIZER = 8
@@ -173,9 +175,10 @@ class Session:
         self._finish()
 
     def _suspects(self) -> bool:
-        """Leaves that an optimizer holds and that no pass reached in any step: more steps may yet show them live."""
+        """Leaves that an optimizer holds and that had no part in any loss so far: more steps may yet show them live."""
         reached = {serial for entry in self.passes.seen for serial in entry.reached}
-        return any(serial not in reached for watched in self.optimizers.seen for serial in watched.holds if self._needs(serial))
+        missing = {serial for watched in self.optimizers.seen for serial in watched.holds if serial not in reached and self._needs(serial)}
+        return bool(missing) and bool(missing - leaves_above([root for entry in self.passes.seen for root in entry.roots]))
 
     def _needs(self, serial: int) -> bool:
         tensor = self.trace.leaves[serial].ref()

@@ -109,7 +109,9 @@ def _decorator_site(code: CodeType, label: str, module: str) -> Site:
             for decorator in node.decorator_list:
                 if wanted in ast.unparse(decorator):
                     end = decorator.end_lineno or decorator.lineno
-                    return site_at(file, (decorator.lineno, end, max(0, decorator.col_offset - 1), decorator.end_col_offset or 0), name, module)
+                    return site_at(
+                        file, (decorator.lineno, end, max(0, decorator.col_offset - 1), decorator.end_col_offset or 0), name, module
+                    )
     return site_at(file, (code.co_firstlineno, code.co_firstlineno, 0, 0), name, module)
 
 

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any
 
 import torch
+from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
 
 
 class Snapshot:
@@ -65,7 +66,7 @@ class Snapshot:
 
 
 def _real(parameters: list[torch.nn.Parameter]) -> list[torch.Tensor]:
-    return [parameter for parameter in parameters if not isinstance(parameter, torch.nn.parameter.UninitializedTensorMixin)]
+    return [parameter for parameter in parameters if not isinstance(parameter, UninitializedTensorMixin)]
 
 
 def _same(tensor: torch.Tensor, value: torch.Tensor) -> bool:
@@ -94,10 +95,10 @@ def _restore_devices(states: list[torch.Tensor]) -> None:
 def _numpy_state() -> Any:
     import numpy
 
-    return numpy.random.get_state()  # noqa: NPY002 - the global state is what a user's code draws from
+    return numpy.random.get_state()
 
 
 def _restore_numpy(state: Any) -> None:
     import numpy
 
-    numpy.random.set_state(state)  # noqa: NPY002
+    numpy.random.set_state(state)

@@ -6,6 +6,7 @@ made from it) does: a prelude of a million operations that nothing live comes fr
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from types import CodeType
 
 from gradflow.graph.flow import CutReason, NodeKind
@@ -46,7 +47,22 @@ class Step:
     `hosts`: steps in the same function whose values left torch before this call, candidates for a way back through Python arithmetic.
     """
 
-    __slots__ = ("first", "hosts", "kind", "last", "leaf", "marks", "module", "name", "pass_number", "place", "reason", "region", "serial", "sources")
+    __slots__ = (
+        "first",
+        "hosts",
+        "kind",
+        "last",
+        "leaf",
+        "marks",
+        "module",
+        "name",
+        "pass_number",
+        "place",
+        "reason",
+        "region",
+        "serial",
+        "sources",
+    )
 
     def __init__(
         self,
@@ -77,3 +93,21 @@ class Step:
         self.first = -1
         self.last = -1
         self.hosts: tuple[Step, ...] = ()
+
+
+def steps_above(starts: Iterable[Step]) -> list[Step]:
+    """Every step that had a part in the values of `starts`, themselves included, in capture order."""
+    seen: dict[int, Step] = {}
+    stack = list(starts)
+    while stack:
+        step = stack.pop()
+        if step.serial not in seen:
+            seen[step.serial] = step
+            stack.extend(step.sources)
+            stack.extend(step.hosts)
+    return [seen[serial] for serial in sorted(seen)]
+
+
+def leaves_above(starts: Iterable[Step]) -> set[int]:
+    """The serials of the leaves that had a part in the values of `starts`."""
+    return {step.leaf for step in steps_above(starts) if step.leaf}
