@@ -106,12 +106,16 @@ def _grouped(ends: array[int], count: int) -> tuple[array[int], array[int]]:
 
 @dataclass(slots=True)
 class _Paths:
-    """By state (2 * node, plus 1 where the node's region is paid): cuts paid from the nearest loss (-1: not reached), the edge by which
-    the path came (-1: a loss), and the state at that edge's target."""
+    """By state (2 * node, plus 1 where the node's region is paid): cuts paid from the nearest loss (-1: not reached), that loss, the next
+    edge on the way to it that costs something (-1: none), and the state at that edge's target.
+
+    Free edges are jumped over: thousands of parameters can share a path of a million nodes.
+    """
 
     price: array[int]
-    edge: array[int]
-    after: array[int]
+    loss: array[int]
+    paid_edge: array[int]
+    paid_after: array[int]
 
 
 def _paths_from_losses(graph: FlowGraph, losses: tuple[int, ...]) -> _Paths:
@@ -120,9 +124,9 @@ def _paths_from_losses(graph: FlowGraph, losses: tuple[int, ...]) -> _Paths:
     offsets, edges = incoming(graph)
     regions = [node.region for node in graph.nodes]
     live, cut = _code(graph, EdgeKind.LIVE), _code(graph, EdgeKind.CUT)
-    prices, came_by, after = (array("q", [-1]) * (2 * count) for _ in range(3))
+    prices, loss_of, paid_edge, paid_after = (array("i", [-1]) * (2 * count) for _ in range(4))
     for loss in losses:
-        prices[2 * loss] = 0
+        prices[2 * loss], loss_of[2 * loss] = 0, loss
     sources, kinds = graph.sources, graph.kinds
     for node in range(max(losses, default=-1), -1, -1):
         region = regions[node]
@@ -139,8 +143,10 @@ def _paths_from_losses(graph: FlowGraph, losses: tuple[int, ...]) -> _Paths:
                     price += 1
                 before = 2 * source + (inside if region >= 0 and regions[source] == region else 0)
                 if prices[before] < 0 or price < prices[before]:
-                    prices[before], came_by[before], after[before] = price, edge, state
-    return _Paths(prices, came_by, after)
+                    prices[before], loss_of[before] = price, loss_of[state]
+                    free = price == so_far
+                    paid_edge[before], paid_after[before] = (paid_edge[state], paid_after[state]) if free else (edge, state)
+    return _Paths(prices, loss_of, paid_edge, paid_after)
 
 
 def _code(graph: FlowGraph, kind: EdgeKind) -> int:
@@ -155,8 +161,9 @@ def _is_paid_alone(graph: FlowGraph, edge: int, region: int) -> bool:
 
 def _read_back(graph: FlowGraph, paths: _Paths, parameter: int, state: int) -> Blame:
     crossings: list[Crossing] = []
-    while paths.edge[state] >= 0:
-        edge, after = paths.edge[state], paths.after[state]
+    loss = paths.loss[state]
+    while paths.paid_edge[state] >= 0:
+        edge, after = paths.paid_edge[state], paths.paid_after[state]
         target, kind = graph.targets[edge], graph.kind_of(edge)
         region = graph.nodes[target].region
         # Read from the parameter on: the operation's own cut comes before the end of the region in which it ran.
@@ -165,4 +172,4 @@ def _read_back(graph: FlowGraph, paths: _Paths, parameter: int, state: int) -> B
         if region >= 0 and not after & 1 and kind is not EdgeKind.LIVE:
             crossings.append(Crossing(region, target))
         state = after
-    return Blame(parameter, state // 2, tuple(reversed(crossings)))
+    return Blame(parameter, loss, tuple(reversed(crossings)))

@@ -218,6 +218,25 @@ def test_a_chain_of_a_million_nodes_takes_no_recursion_and_a_few_seconds() -> No
     assert taken < 6  # about 1 s; the room is for slow machines, and a quadratic walk would take hours
 
 
+def test_thousands_of_parameters_may_share_one_long_path() -> None:
+    build = FlowGraphBuilder()
+    cut = build.cut(CutReason.DETACH, Site("a.py", 1), ".detach()")
+    weights = [parameter(build, index) for index in range(3000)]
+    last = operation(build)
+    for weight in weights:
+        build.edge(weight, last, LIVE)
+    for number in range(20_000):
+        node = operation(build)
+        build.edge(last, node, CUT if number == 10_000 else LIVE, cut if number == 10_000 else -1)
+        last = node
+    build.losses.append(last)
+    start = time.process_time()
+    found = blame(build.build(), frozenset(range(3000)))
+    taken = time.process_time() - start
+    assert {len(one.crossings) for one in found.values()} == {1}
+    assert taken < 5  # about 0.1 s; reading the path back for each parameter takes half a minute
+
+
 def test_an_edge_against_capture_order_is_refused() -> None:
     build = FlowGraphBuilder()
     first, second = parameter(build, 0), operation(build)
