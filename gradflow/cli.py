@@ -182,16 +182,19 @@ def _check_output(place: str) -> None:
 
 
 def _deliver(report: Report, options: argparse.Namespace) -> int:
-    """Says how it went on standard error, and writes the report."""
-    if report.crash:
+    """Says on standard error what the report on standard output does not say, and writes the report where there is one."""
+    code = _exit_code(report)
+    judged = code != NO_AUDIT
+    tells_all = judged and options.format == "text" and not options.output
+    if report.crash and not tells_all:
         _say_text(report.crash)
     if report.message:
-        _say(("" if report.parameters else "error: ") + report.message)
-    if report.parameters:
+        _say(report.message if judged else f"error: {report.message}")
+    if judged and not tells_all:
         _say(f"audited {_KIND_WORDS.get(report.target.kind.value, 'it')}: {report.target.reproduce}")
-    if report.parameters or options.format == "json":
+    if judged or options.format == "json":
         _write(_rendered(report, options), options.output)
-    return _exit_code(report)
+    return code
 
 
 _KIND_WORDS = {

@@ -121,6 +121,9 @@ class Child:
             session.uninstall()
             target = replace(self.target, kind=TargetKind.MODULE)
             return Ending(Way.ENDED, self._with_notes(audit_hooks(main, self.job, target)))
+        if session.passes.functional:
+            session.uninstall()
+            return Ending(Way.ENDED, self._recording())
         self.target = replace(self.target, kind=TargetKind.CALL)
         if session.audit_last_call():
             session.uninstall()
