@@ -13,6 +13,7 @@ from types import ModuleType
 
 import torch
 from random_programs import Program
+from torch import nn
 
 import gradflow
 
@@ -58,6 +59,20 @@ def ask_torch(source: str, path: Path) -> Truth:
         named = list(model.named_parameters())
         arrived = {name: parameter.grad is not None for name, parameter in named if parameter.requires_grad}
         return Truth(loss.detach(), arrived, frozenset(name for name, parameter in named if not parameter.requires_grad))
+
+
+def moving(source: str, path: Path, names: list[str]) -> list[str]:
+    """Those of the parameters `names` whose value has a part in the loss: it changes when they do."""
+    with undisturbed():
+        program = load(source, path)
+        plain = program.loss_of(program.build()(*program.inputs()))
+        moved = []
+        for name in names:
+            model = program.build()
+            nn.init.constant_(model.get_parameter(name), 0.7)
+            if not torch.equal(plain, program.loss_of(model(*program.inputs()))):
+                moved.append(name)
+        return moved
 
 
 def uncut(program: Program) -> str:
@@ -110,11 +125,16 @@ def compare(program: Program, folder: Path) -> Comparison:
     findings = [finding for finding in report.findings if finding.code in EXPLAINED_CODES]
     named = {name for finding in findings for name in finding.parameters}
     severed = [name for name in truth.arrived if name in rows and rows[name].verdict.value == "severed"]
+    unused = [name for name in truth.arrived if name in rows and rows[name].verdict.value == "unused"]
+    moved = moving(program.source, folder / f"moved_{program.seed}.py", unused)
     texts = [*report.notes, *(row.because for row in report.parameters)]
     return Comparison(
         program.seed,
         len(truth.arrived),
-        tuple(disagreements(truth, {name: row.verdict.value for name, row in rows.items()})),
+        (
+            *disagreements(truth, {name: row.verdict.value for name, row in rows.items()}),
+            *(f"`{name}`: verdict unused, but the loss moves with its value" for name in moved),
+        ),
         tuple(disturbances),
         tuple(f"`{name}` is severed, and no finding names it" for name in severed if name not in named),
         any("trace incomplete" in text for text in texts),

@@ -220,9 +220,9 @@ OPERATIONS = (
     Part("vmap", "{o} = torch.vmap(lambda row: torch.tanh(row) * 2.0)({h})"),
     Part("functional-call", "{o} = torch.func.functional_call(self.m{k}, dict(self.m{k}.named_parameters()), ({h},))", LINEAR),
     Part("bernoulli", "torch.manual_seed({k})\n{o} = torch.bernoulli(torch.sigmoid({h})) + 0.1 * {g}"),
-    Part("zero_", "{o} = {h} * 1.0\n{o}.zero_()\n{o} = {o} + {g}"),
-    Part("copy_", "{o} = {h} * 1.0\n{o}.copy_({g})"),
-    Part("overwrite-all", "{o} = {h} * 1.0\n{o}[:] = {g}"),
+    Part("zero_", "{o} = {h} * 1.0\n{o}.zero_() ~> pass\n{o} = {o} + {g}"),
+    Part("copy_", "{o} = {h} * 1.0\n{o}.copy_({g}) ~> {o}.add_({g})"),
+    Part("overwrite-all", "{o} = {h} * 1.0\n{o}[:] = {g} ~> {o}[:] += {g}"),
     Part("sampled-with-gradient", "torch.manual_seed({k})\n{o} = torch.distributions.Normal({h}, 1.0).rsample()"),
     Part("tensor-hook", "{o} = {h} * 1.0\nif {o}.requires_grad:\n    {o}.register_hook(lambda grad: grad * 0.5)"),
     Part(

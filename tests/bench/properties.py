@@ -48,7 +48,7 @@ def compare_seed(seed: int) -> tuple[Counter[str], list[str]]:
             result = compare(program, Path(folder))
         except Exception:  # noqa: BLE001 - one crashed comparison is a line of the result, not the end of the run
             counts["crashed"] += 1
-            return counts, [f"seed {seed}: crashed: {traceback.format_exc().strip()}"]
+            return counts, [f"seed {seed}: crashed: {traceback.format_exc(limit=-2).strip()}"]
     counts["parameters"] = result.parameters
     counts["incomplete"] = result.incomplete
     counts["disagreements"] = len(result.disagreements)
@@ -57,6 +57,9 @@ def compare_seed(seed: int) -> tuple[Counter[str], list[str]]:
     counts["tested"] = sum(one.testable for one in result.repairs)
     counts["untestable"] = sum(not one.testable for one in result.repairs)
     counts["missed"] = sum(bool(one.trouble) for one in result.repairs)
+    for one in result.repairs:
+        outcome = "missed" if one.trouble else "revived" if one.testable else "untestable"
+        counts[f"{one.reason} {outcome}"] += 1
     sentences = [f"seed {seed}: {text}" for text in (*result.disagreements, *result.disturbances, *result.unexplained)]
     for one in result.repairs:
         if one.trouble:
@@ -83,7 +86,12 @@ def table(totals: Counter[str]) -> str:
         ("  missed", missed),
         ("blames on lines without a twin", totals["untestable"]),
     ]
-    return "\n".join(f"{name:<40}{value}" for name, value in rows)
+    lines = [f"{name:<40}{value}" for name, value in rows]
+    outcomes = ("revived", "missed", "untestable")
+    lines.append(f"\n{'blames by reason':<40}" + "".join(f"{outcome:>12}" for outcome in outcomes))
+    for reason in sorted({key.rpartition(" ")[0] for key in totals if key.endswith(outcomes) and " " in key}):
+        lines.append(f"{reason:<40}" + "".join(f"{totals[f'{reason} {outcome}']:>12}" for outcome in outcomes))
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":
