@@ -199,13 +199,14 @@ def _history(fact: ParameterFact, verdict: Verdict) -> tuple[StepRow, ...]:
 
 def _outcome(recording: Recording, findings: Sequence[Finding], fail_on: FailOn) -> tuple[Outcome, str]:
     """The outcome, and a sentence where it is not plainly one of clean or findings."""
-    judged = any(fact.steps for fact in recording.parameters)
+    judged = any(fact.steps and not fact.opaque for fact in recording.parameters)
     if recording.crash:
         message = "the program raised " + ("after a step had been judged" if judged else "before a step could be judged")
     elif recording.timed_out:
         message = "the program was stopped " + ("before it had made enough steps" if judged else "before a step could be judged")
     else:
-        message = "" if judged else "no step could be judged"
+        reasons = sorted({fact.opaque for fact in recording.parameters if fact.opaque})
+        message = "" if judged else ": ".join(["no step could be judged", *reasons])
     if any(fail_on.fails(finding) for finding in findings):
         return Outcome.FINDINGS, message
     if judged:

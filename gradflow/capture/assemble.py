@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from gradflow.capture.autograd_walk import Walk
 from gradflow.capture.host_flow import depends
 from gradflow.capture.source import region_site, site_of
-from gradflow.capture.trace import CUT, INERT, LIVE, Step, steps_above
+from gradflow.capture.trace import CUT, INERT, LIVE, REGION, Region, Step, steps_above
 from gradflow.graph.flow import CutReason, EdgeKind, FlowGraph, FlowGraphBuilder, Node, NodeKind
 from gradflow.graph.site import Site
 
 WALK_LIMIT = 200_000
 """Autograd graphs with more nodes stay numbers: they are judged, not drawn."""
 
-_KIND = {LIVE: EdgeKind.LIVE, INERT: EdgeKind.INERT, CUT: EdgeKind.CUT}
+_KIND = {LIVE: EdgeKind.LIVE, INERT: EdgeKind.INERT, CUT: EdgeKind.CUT, REGION: EdgeKind.CUT}
 _LABELS = {"data": ".data", "detach": ".detach()", "detach_": ".detach_()", "data =": ".data =", "Parameter": "nn.Parameter(...)"}
 
 
@@ -70,29 +70,26 @@ class Assembler:
             label = self._names[parameter] if parameter >= 0 else "leaf"
         module = self._paths.get(step.module, "")
         site = self.builder.site(site_of(step.place, module))
-        region = self._region(step, module)
+        region = -1 if step.region is None else self._region_cut(step.region.outer or step.region)
         self.number[step.serial] = self.builder.node(
             Node(kind, label, module=module, site=site, parameter=parameter, region=region, step=step.pass_number)
         )
 
-    def _region(self, step: Step, module: str) -> int:
-        if step.region is None:
-            return -1
-        site = region_site(step.region, module)
-        return self.builder.cut(step.region.reason, site, step.region.label or _call_text(site), region=True)
+    def _region_cut(self, region: Region) -> int:
+        site = region_site(region, self._paths.get(region.module, ""))
+        return self.builder.cut(region.reason, site, region.label or _call_text(site), region=True)
 
     def _connect(self, step: Step) -> None:
         target = self.number[step.serial]
-        region = self.builder.nodes[target].region
+        inner = -1 if step.region is None else self._region_cut(step.region)
         own = -1
         for source, mark in zip(step.sources, step.marks, strict=True):
             cut = -1
             if mark == CUT:
-                if region >= 0 and step.reason == step.region.reason:  # type: ignore[union-attr]
-                    cut = region
-                else:
-                    own = self._own_cut(step) if own < 0 else own
-                    cut = own
+                own = self._own_cut(step) if own < 0 else own
+                cut = own
+            elif mark == REGION:
+                cut = inner
             start = self.number[source.serial]
             self.builder.edge(start, target, _KIND[mark], cut)
             if mark == LIVE:

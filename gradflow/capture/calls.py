@@ -57,6 +57,12 @@ OVERWRITERS = frozenset({
 TENSOR_MAKERS = frozenset({"tensor", "as_tensor", "asarray", "new_tensor", "full", "full_like", "new_full", "scalar_tensor", "from_numpy"})
 """Calls that make a tensor from Python values, so that a value which left torch can come back."""
 
+_SHAPE_ONLY = frozenset({
+    "zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like", "randint_like", "new_zeros", "new_ones", "new_empty",
+    "new_full", "new_empty_strided", "new_tensor",
+})  # fmt: skip
+"""Calls that read no value of their first tensor, only its shape and type."""
+
 CASTS = frozenset({"to", "type", "long", "int", "short", "char", "byte", "bool", "type_as", "double", "float", "half", "bfloat16", "trunc"})
 
 HOST_CALLS = {
@@ -90,13 +96,14 @@ def cut_reason(name: str) -> CutReason:
 class CallKind:
     """What is known of one torch callable: its name, whether it writes its first argument, and whether it is a single C++ operation."""
 
-    __slots__ = ("atomic", "in_place", "makes", "name", "overwrites")
+    __slots__ = ("atomic", "in_place", "makes", "name", "overwrites", "shape_only")
 
     def __init__(self, func: Callable[..., Any]) -> None:
         self.name: str = getattr(func, "__name__", type(func).__name__)
         self.in_place = (self.name.endswith("_") and not self.name.endswith("__")) or self.name in _DUNDER_WRITES
         self.overwrites = self.name in OVERWRITERS
         self.makes = self.name in TENSOR_MAKERS
+        self.shape_only = self.name in _SHAPE_ONLY
         self.atomic = type(func).__name__ in ("builtin_function_or_method", "method_descriptor", "wrapper_descriptor")
 
 

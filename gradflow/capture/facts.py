@@ -237,5 +237,6 @@ def _incomplete(
     seen = upstream(graph, graph.losses, live_only=True)
     lit = {node.parameter for number, node in enumerate(graph.nodes) if seen[number] and node.kind is NodeKind.PARAMETER}
     truth = {indices[serial] for serial in reached if serial in indices}
-    differing = sorted(facts[index].name for index in lit ^ truth if facts[index].membership is not Membership.RECREATED)
+    nested = {indices[serial] for entry in passes for serial in entry.nested if serial in indices}
+    differing = sorted(facts[index].name for index in (lit ^ truth) - nested if facts[index].membership is not Membership.RECREATED)
     return [f"trace incomplete for {', '.join(differing)}: the verdict is autograd's"] if differing else []

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from gradflow.capture.frames import is_library
+from gradflow.capture.frames import RUNNING, is_library
 from gradflow.capture.trace import Place, Region
 from gradflow.graph.flow import CutReason
 
@@ -29,7 +29,9 @@ class GradRegions:
         """The region of a call that runs with gradients off; one that nobody was seen to open begins at the call itself."""
         if self.forced:
             return self.forced[-1]
-        return self.current or Region(CutReason.NO_GRAD, "gradients switched off", place)
+        return self.current or Region(
+            CutReason.NO_GRAD, "gradients switched off", place, module=RUNNING.serials[-1] if RUNNING.serials else 0
+        )
 
     def switch(self, enabled: bool, frame: FrameType) -> None:
         """Follows `torch._C._set_grad_enabled(enabled)`, called in `frame`."""
@@ -42,14 +44,18 @@ class GradRegions:
             self._before[id(owner)] = self.current
         if enabled:
             self.current = None
-        elif self.current is None:
-            self.current = opened(frame, CutReason.NO_GRAD, owner)
+        else:
+            self._enter(opened(frame, CutReason.NO_GRAD, owner))
 
     def enter_inference(self, owner: Any, frame: FrameType) -> None:
         """Follows `torch.inference_mode(True).__enter__`, which no event tells."""
         self._before[id(owner)] = self.current
-        if self.current is None:
-            self.current = opened(frame, CutReason.INFERENCE_MODE, owner)
+        self._enter(opened(frame, CutReason.INFERENCE_MODE, owner))
+
+    def _enter(self, region: Region) -> None:
+        if self.current is not None:
+            region.outer = self.current.outer or self.current
+        self.current = region
 
     def leave(self, owner: Any) -> None:
         """Back to the region before `owner` was entered."""
@@ -61,6 +67,7 @@ def opened(frame: FrameType, reason: CutReason, owner: Any) -> Region:
     label = {"no_grad": "torch.no_grad()", "inference_mode": "torch.inference_mode()"}.get(
         type(owner).__name__, "torch.set_grad_enabled(False)"
     )
+    module = RUNNING.serials[-1] if RUNNING.serials else 0
     inner: FrameType | None = frame
     steps = 0
     while inner is not None and is_library(inner.f_code.co_filename):
@@ -68,15 +75,15 @@ def opened(frame: FrameType, reason: CutReason, owner: Any) -> Region:
             decorated = inner.f_locals.get("func")
             code = getattr(decorated, "__code__", None)
             if code is not None and not is_library(code.co_filename):
-                return Region(reason, label, None, code)
+                return Region(reason, label, None, code, module)
         elif inner.f_code.co_filename not in _QUIET:
             steps += 1
         inner = inner.f_back
     place = None if inner is None else Place(inner.f_code, inner.f_lasti)
     if steps:
         # A library's own `no_grad` (the `sample` of a distribution): what the user wrote is the call.
-        return Region(CutReason.NO_DERIVATIVE, "", place)
-    return Region(reason, label, place)
+        return Region(CutReason.NO_DERIVATIVE, "", place, module=module)
+    return Region(reason, label, place, module=module)
 
 
 _QUIET = frozenset({_GRAD_MODE, torch.utils._contextlib.__file__, __file__, contextlib.__file__, "<string>"})

@@ -235,13 +235,17 @@ def _add_recreated(
 def _add_loose(
     inventory: Inventory, known: dict[int, Member], trace: Trace, reached: set[int], held: set[int], loose: dict[int, str]
 ) -> None:
-    """Leaves in no module: those that an optimizer holds and a pass reached, and those that a variable of the program still names."""
+    """Leaves in no module: those that an optimizer holds and a pass reached, and those that the program names and writes by hand.
+
+    An input that needs a gradient (a penalty, an attack) is data: neither held nor written, and other parameters are there.
+    """
+    alone = not inventory.members
     for serial in sorted(reached | held):
         leaf = trace.leaves[serial]
         tensor = leaf.ref()
         if serial in known or leaf.made_in or tensor is None:
             continue
         name = loose.get(serial)
-        if name is None and not (serial in held and serial in reached):
+        if not (serial in held and (serial in reached or name)) and not (name and (alone or leaf.written)):
             continue
         inventory.members.append(Member(name or f"leaf{serial}", "", [serial], Membership.LOOSE, tensor=tensor))

@@ -80,7 +80,7 @@ class _Step:
             raise NothingToAudit(f"{type(self.model).__name__} returned no floating tensor, so there is no loss to take a gradient of")
         if not isinstance(value, torch.Tensor):
             raise UsageError(f"expected the loss function to return a tensor, found {type(value).__name__}; return the loss itself")
-        if value.requires_grad or self.loss is not None:
+        if value.requires_grad:
             value.backward()
         else:
             _backward_of_nothing(value)
@@ -120,8 +120,9 @@ def _watched(run: _Step, steps: int, target: Target, *, trace: bool) -> Recordin
             session.optimizers.add(run.optimizer, None)
         else:
             _jitter(run.model)
-        for _ in range(steps):
-            run.take()
+        with torch.enable_grad():
+            for _ in range(steps):
+                run.take()
         session.uninstall()
         return session.recording(target)
     finally:

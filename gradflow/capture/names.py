@@ -5,6 +5,7 @@ Outermost frame first, so that `model` in the script wins over an argument's nam
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Iterable, Iterator
 from types import FrameType
@@ -49,7 +50,11 @@ def _scopes(frame: FrameType | None) -> Iterator[dict[str, Any]]:
         yield main.__dict__
     for current in reversed(frames):
         if current.f_locals is not current.f_globals:
-            yield current.f_locals
+            scope = current.f_locals
+            yield scope
+            if sys.version_info < (3, 13) and current.f_code.co_flags & inspect.CO_OPTIMIZED:
+                # Up to Python 3.12 this is a copy that lives as long as the frame, and would keep the user's model alive.
+                scope.clear()
         if id(current.f_globals) not in seen:
             seen.add(id(current.f_globals))
             yield current.f_globals

@@ -6,6 +6,7 @@ reentrant checkpoint recomputes: only the outermost counts, but leaves reached a
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +19,7 @@ from gradflow.capture.numbers import GradientFact, measure
 from gradflow.capture.patches import RECORDERS, Patches
 from gradflow.capture.trace import Place, Step
 from gradflow.capture.values import Trace
-from gradflow.graph.flow import NodeKind
+from gradflow.graph.flow import CutReason, NodeKind
 
 _WALKS_KEPT = 12
 _ROOTS_KEPT = 64
@@ -35,13 +36,15 @@ class DroppedGradient:
 
 @dataclass(slots=True)
 class Pass:
-    """One backward pass. Leaves are serials. `facts` holds what arrived, for leaves that no optimizer holds."""
+    """One backward pass. Leaves are serials. `facts` holds what arrived, for leaves that no optimizer holds;
+    `nested` the leaves that passes inside this one reached, where a reentrant checkpoint ran its part again."""
 
     number: int
     roots: tuple[Step, ...]
     place: Place | None
     reached: set[int] = field(default_factory=set)
     delivered: set[int] = field(default_factory=set)
+    nested: set[int] = field(default_factory=set)
     facts: dict[int, GradientFact] = field(default_factory=dict)
     rebuilt: tuple[Step, ...] = ()
     dropped: list[DroppedGradient] = field(default_factory=list)
@@ -68,8 +71,13 @@ class Passes:
         def run_backward(t_outputs: Any, *args: Any, **kwargs: Any) -> Any:
             if torch._C._are_functorch_transforms_active():
                 self.functional = True
-                return original(t_outputs, *args, **kwargs)
-            return self._run(original, t_outputs, args, kwargs)
+                out = original(t_outputs, *args, **kwargs)
+            else:
+                out = self._run(original, t_outputs, args, kwargs)
+            if not kwargs.get("accumulate_grad", True):
+                with torch._C.DisableTorchFunction():
+                    self._file_gradients(t_outputs, out)
+            return out
 
         patches.put(torch.autograd.graph, "_engine_run_backward", run_backward)
         patches.put(torch.autograd, "_engine_run_backward", run_backward)
@@ -97,6 +105,16 @@ class Passes:
             self._end(current, found, inputs or (), out, nested)
         return out
 
+    def _file_gradients(self, roots: Any, out: Any) -> None:
+        """The gradients that `torch.autograd.grad` gives are values too: made from the roots, and differentiable or not."""
+        recorder = RECORDERS.current
+        if recorder is None:
+            return
+        steps = [step for root in roots if isinstance(root, torch.Tensor) and (step := self.trace.find(root)) is not None]
+        for value in out if steps else ():
+            if isinstance(value, torch.Tensor) and not value.requires_grad:
+                recorder.cut("torch.autograd.grad", steps, value, CutReason.NO_DERIVATIVE, sys._getframe(2))
+
     def _begin(self, roots: Any, inputs: Any, into_grad: bool) -> tuple[Pass, Walk]:
         trace = self.trace
         tensors = [root for root in roots if isinstance(root, torch.Tensor)]
@@ -107,7 +125,7 @@ class Passes:
         wanted = {id(value) for value in inputs if isinstance(value, torch.Tensor)}
         derived = []
         for tensor in (*found.leaves, *(tensor for tensor in tensors if tensor.is_leaf and tensor.requires_grad)):
-            if wanted and id(tensor) not in wanted:
+            if wanted and not into_grad and id(tensor) not in wanted:
                 continue
             known = trace.values.get(id(tensor))
             if known is not None and known() is tensor and known.step.kind is not NodeKind.PARAMETER:
@@ -133,6 +151,7 @@ class Passes:
         current.delivered |= arrived.keys()
         if nested:
             outer = self._open[-1]
+            outer.nested |= current.reached
             outer.reached |= current.reached
             outer.delivered |= current.delivered
             return

@@ -13,7 +13,7 @@ from gradflow.capture.autograd_walk import border
 from gradflow.capture.frames import RUNNING, user_frame
 from gradflow.capture.recorder import Recorder
 from gradflow.capture.registry import Registry
-from gradflow.capture.trace import CUT, INERT, LIVE, Place, Region, Step
+from gradflow.capture.trace import CUT, INERT, LIVE, REGION, Place, Region, Step
 from gradflow.capture.values import Trace
 from gradflow.graph.flow import CutReason
 
@@ -70,7 +70,10 @@ def observe_modules(patches: Patches, registry: Registry, trace: Trace) -> None:
         serials = running.serials
         serials.append(registry.serial(self))
         try:
-            if (not self.training and isinstance(self, _OPAQUE)) or isinstance(self, torch.jit.ScriptModule):
+            if isinstance(self, torch.jit.ScriptModule):
+                reason = _scripted_reason(self)
+                return opaque(type(self).__name__, lambda: call(self, *args, **kwargs), (args, kwargs), list(self.parameters()), reason)
+            if not self.training and isinstance(self, _OPAQUE):
                 return opaque(type(self).__name__, lambda: call(self, *args, **kwargs), (args, kwargs), list(self.parameters()))
             out = call(self, *args, **kwargs)
             if len(serials) == 1 and registry.keep_calls:
@@ -121,6 +124,8 @@ def observe_blind_spots(patches: Patches, trace: Trace) -> None:
     _observe_inference_mode(patches)
     _observe_functions(patches)
     _observe_variable(patches, trace)
+    _observe_scripted(patches)
+    _observe_transforms(patches, trace)
     _observe_threads(patches, trace)
 
 
@@ -150,7 +155,7 @@ def _observe_inference_mode(patches: Patches) -> None:
     def entered(self: Any) -> Any:
         out = enter(self)
         if RECORDERS.current is not None and self.mode:
-            RECORDERS.current.regions.enter_inference(self, sys._getframe(0))
+            RECORDERS.current.regions.enter_inference(self, sys._getframe(1))
         return out
 
     def left(self: Any, *error: Any) -> Any:
@@ -174,7 +179,7 @@ def _observe_functions(patches: Patches) -> None:
         label = "checkpoint(use_reentrant=True)" if checkpoint else f"{cls.__name__}.apply"
         found = user_frame(sys._getframe(1))
         place = None if found is None else Place(found.f_code, found.f_lasti)
-        recorder.regions.forced.append(Region(reason, label, place))
+        recorder.regions.forced.append(Region(reason, label, place, module=recorder.running[-1] if recorder.running else 0))
         first = torch._C._autograd._get_sequence_nr()
         try:
             out = apply(cls, *args, **kwargs)
@@ -203,6 +208,50 @@ def _observe_variable(patches: Patches, trace: Trace) -> None:
     patches.put(meta, "__call__", made)
 
 
+def _observe_scripted(patches: Patches) -> None:
+    """A scripted function runs outside Python: one operation, whose graph tells whether it detaches."""
+    call = torch.jit.ScriptFunction.__call__
+
+    def called(self: Any, *args: Any, **kwargs: Any) -> Any:
+        name = getattr(self, "name", "scripted function")
+        return opaque(name, lambda: call(self, *args, **kwargs), (args, kwargs), [], _scripted_reason(self))
+
+    patches.put(torch.jit.ScriptFunction, "__call__", called)
+
+
+def _scripted_reason(scripted: Any) -> CutReason:
+    return CutReason.DETACH if "aten::detach" in str(scripted.inlined_graph) else CutReason.NO_DERIVATIVE
+
+
+def _observe_transforms(patches: Patches, trace: Trace) -> None:
+    """`vmap` and `torch.func` wrap tensors going in and unwrap them coming out: the same value under another identity."""
+    import torch._functorch.eager_transforms as transforms
+    import torch._functorch.vmap as vmap
+
+    for module, name in (
+        (vmap, "_add_batch_dim"),
+        (vmap, "_remove_batch_dim"),
+        (transforms, "_wrap_for_grad"),
+        (transforms, "_unwrap_for_grad"),
+    ):
+        original = getattr(module, name, None)
+        if original is None:
+            continue
+
+        def passed(value: Any, *rest: Any, _original: Any = original, **kwargs: Any) -> Any:
+            out = _original(value, *rest, **kwargs)
+            recorder = RECORDERS.current
+            if recorder is None or recorder.paused or not isinstance(value, torch.Tensor) or not isinstance(out, torch.Tensor):
+                return out
+            with torch._C.DisableTorchFunction():
+                step = trace.find(value)
+                if step is not None and out is not value:
+                    trace.file(out, step)
+            return out
+
+        patches.put(module, name, passed)
+
+
 def _observe_threads(patches: Patches, trace: Trace) -> None:
     run = threading.Thread.run
 
@@ -214,7 +263,13 @@ def _observe_threads(patches: Patches, trace: Trace) -> None:
     patches.put(threading.Thread, "run", ran)
 
 
-def opaque(name: str, call: Callable[[], Any], given: Any, parameters: list[torch.nn.Parameter]) -> Any:
+def opaque(
+    name: str,
+    call: Callable[[], Any],
+    given: Any,
+    parameters: list[torch.nn.Parameter],
+    reason: CutReason = CutReason.NO_DERIVATIVE,
+) -> Any:
     """Runs `call` outside the mode and records it as one operation on the tensors in `given` and on `parameters`."""
     recorder = RECORDERS.current
     if recorder is None or recorder.paused:
@@ -224,7 +279,7 @@ def opaque(name: str, call: Callable[[], Any], given: Any, parameters: list[torc
     first = torch._C._autograd._get_sequence_nr()
     with torch._C.DisableTorchFunction():
         out = call()
-        _record_call(recorder, name, place, given, parameters, out, first, CutReason.NO_DERIVATIVE)
+        _record_call(recorder, name, place, given, parameters, out, first, reason)
     return out
 
 
@@ -257,8 +312,7 @@ def _record_call(
         step.module = recorder.running[-1] if recorder.running else 0
         if not torch.is_grad_enabled() and not recorder.regions.forced:
             step.region = recorder.regions.now(place)
-            step.marks = bytes([CUT]) * len(sources)
-            step.reason = step.region.reason
+            step.marks = bytes([REGION]) * len(sources)
         elif group[0].requires_grad:
             step.first, step.last = first, torch._C._autograd._get_sequence_nr()
         for value in group:

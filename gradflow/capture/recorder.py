@@ -17,10 +17,10 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from gradflow.capture.autograd_walk import border
-from gradflow.capture.calls import HOST_CALLS, CallKind, cut_reason, silent_calls
+from gradflow.capture.calls import HOST_CALLS, TENSOR_MAKERS, CallKind, cut_reason, silent_calls
 from gradflow.capture.frames import RUNNING, user_frame
 from gradflow.capture.grad_regions import GradRegions
-from gradflow.capture.trace import CUT, INERT, LIVE, Place, Step
+from gradflow.capture.trace import CUT, INERT, LIVE, REGION, Place, Step
 from gradflow.capture.values import Trace
 from gradflow.graph.flow import CutReason, NodeKind
 
@@ -68,7 +68,7 @@ class Recorder(TorchFunctionMode):
         find = self.trace.find
         inputs: list[tuple[Any, Step]] = []
         scalars = False
-        for value in args:
+        for value in args[1:] if kind.shape_only else args:
             if isinstance(value, _Tensor):
                 step = find(value)
                 if step is not None:
@@ -149,32 +149,38 @@ class Recorder(TorchFunctionMode):
             step.module = self.running[-1]
         if not _grad_enabled():
             step.region = self.regions.now(place)
-            step.reason = step.region.reason
-            step.marks = bytes([CUT]) * len(sources)
+            step.marks = self._mute_marks(name, inputs, outputs[0], REGION)
+            step.reason = cut_reason(name)
             return step
         head = outputs[0]
         if head.requires_grad:
             step.first, step.last = first, _sequence()
             step.marks = self._live_marks(inputs, outputs, first, atomic)
-        elif head.is_floating_point() or head.is_complex():
-            step.marks = bytes([CUT if value is None or value.requires_grad else INERT for value, _ in inputs])
         else:
-            step.marks = bytes([CUT if value is None or value.is_floating_point() or value.is_complex() else INERT for value, _ in inputs])
+            step.marks = self._mute_marks(name, inputs, head, INERT)
         step.reason = cut_reason(name)
         return step
+
+    def _mute_marks(self, name: str, inputs: list[tuple[Any, Step]], head: Any, harmless: int) -> bytes:
+        """Marks where the output needs no gradient and autograd is mute: by the types of numbers, and by what the call is known for."""
+        if not (head.is_floating_point() or head.is_complex()):
+            return bytes(
+                CUT if value is not None and (value.is_floating_point() or value.is_complex()) else harmless for value, _ in inputs
+            )
+        copies = name in TENSOR_MAKERS
+        switched_off = harmless == REGION
+        return bytes(
+            CUT if value is not None and (copies or (value.requires_grad and not switched_off)) else harmless for value, _ in inputs
+        )
 
     def _live_marks(self, inputs: list[tuple[Any, Step]], outputs: list[Any], first: int, atomic: bool) -> bytes:
         needing = [value is not None and value.requires_grad for value, _ in inputs]
         if atomic or sum(needing) == 1:
-            return bytes(
-                [(LIVE if needed else CUT if value is None else INERT) for needed, (value, _) in zip(needing, inputs, strict=True)]
-            )
+            return bytes(LIVE if needed else INERT for needed in needing)
         nodes, leaves = border(outputs, first)
         marks = bytearray()
         for needed, (value, _) in zip(needing, inputs, strict=True):
-            if value is None:
-                marks.append(CUT)
-            elif not needed:
+            if not needed:
                 marks.append(INERT)
             else:
                 marks.append(LIVE if id(value) in leaves or value.grad_fn in nodes else CUT)
@@ -218,17 +224,17 @@ class Recorder(TorchFunctionMode):
             if old is not None:
                 step = self._joined(step, old, INERT, LIVE)
         trace.writes += 1
-        for owner, shared in owners:
-            self._rewrite(owner, step, shared)
+        for owner, reason in owners:
+            self._rewrite(owner, step, reason)
 
     def _write_marks(self, inputs: list[tuple[Any, Step]], target: Any, first: int, before: Any) -> bytes:
         if not target.requires_grad:
-            return bytes(CUT if value is None or value.requires_grad else INERT for value, _ in inputs)
+            return bytes(CUT if value is not None and value.requires_grad else INERT for value, _ in inputs)
         nodes, leaves = border([target], first)
         marks = bytearray()
         for value, _ in inputs:
             if value is None:
-                marks.append(CUT)
+                marks.append(INERT)
             elif value is target:
                 marks.append(LIVE if before is not None and before in nodes else INERT if before is None else CUT)
             elif not value.requires_grad:
@@ -237,16 +243,17 @@ class Recorder(TorchFunctionMode):
                 marks.append(LIVE if id(value) in leaves or value.grad_fn in nodes else CUT)
         return bytes(marks)
 
-    def _joined(self, written: Step, old: Step, written_mark: int, old_mark: int, reason: CutReason = CutReason.DATA) -> Step:
+    def _joined(self, written: Step, old: Step | None, written_mark: int, old_mark: int, reason: CutReason = CutReason.DATA) -> Step:
         """The value of a tensor of which a part, or an alias, was written: the old value and what was written into it."""
         trace = self.trace
         return Step(
-            next(trace.counter), written.name, written.place, (written, old), bytes([written_mark, old_mark]), reason=reason,
+            next(trace.counter), written.name, written.place, (written,) if old is None else (written, old),
+            bytes([written_mark] if old is None else [written_mark, old_mark]), reason=reason,
             module=written.module, pass_number=trace.pass_number,
         )  # fmt: skip
 
-    def _rewrite(self, owner: torch.Tensor, step: Step, shared: bool) -> None:
-        """`owner` has a new value from `step`; `shared` where autograd does not know that the two share memory."""
+    def _rewrite(self, owner: torch.Tensor, step: Step, reason: CutReason | None) -> None:
+        """`owner` has a new value from `step`; with a `reason` where autograd does not know that the two share memory."""
         trace = self.trace
         leaf = trace.leaf(owner)
         if leaf is not None:
@@ -260,24 +267,24 @@ class Recorder(TorchFunctionMode):
             return
         ref = trace.values.get(id(owner))
         old = ref.step if ref is not None and ref() is owner else None
-        if shared and old is not None:
+        if reason is not None:
             mark = INERT if step.region is not None else CUT
-            step = self._joined(step, old, mark, LIVE if owner.requires_grad else INERT)
+            step = self._joined(step, old, mark, LIVE if owner.requires_grad else INERT, reason)
         trace.file(owner, step)
 
-    def _owners(self, tensor: torch.Tensor) -> list[tuple[torch.Tensor, bool]]:
-        """`tensor`, and every tensor seen that shares its memory: the base of a view, the source of `.data` or `.detach()` (True)."""
-        found: list[tuple[torch.Tensor, bool]] = []
-        stack = [(tensor, False)]
+    def _owners(self, tensor: torch.Tensor) -> list[tuple[torch.Tensor, CutReason | None]]:
+        """`tensor`, and every tensor seen that shares its memory: the base of a view, and (with a reason) the source of `.data` or
+        `.detach()`."""
+        found: list[tuple[torch.Tensor, CutReason | None]] = []
+        stack: list[tuple[torch.Tensor, CutReason | None]] = [(tensor, None)]
         while stack:
             value, shared = stack.pop()
             if any(value is other for other, _ in found):
                 continue
             found.append((value, shared))
-            alias = self.trace.aliases.get(id(value))
-            source = alias() if alias is not None else None
+            source, reason = self.trace.alias_of(value)
             if source is not None:
-                stack.append((source, True))
+                stack.append((source, reason))
             if value._is_view() and value._base is not None:
                 stack.append((value._base, shared))
         return found
@@ -320,11 +327,10 @@ class Recorder(TorchFunctionMode):
 
     def _copy_without_gradient(self, name: str, source: torch.Tensor, out: torch.Tensor, reason: CutReason) -> None:
         step = self.trace.find(source)
-        if step is None:
-            return
-        self.cut(name, [step], out, reason, sys._getframe(3))
         if out is not source:
-            self.trace.aliases[id(out)] = weakref.ref(source)
+            self.trace.add_alias(out, source, CutReason.DATA if reason is CutReason.DATA else CutReason.OVERWRITE)
+        if step is not None:
+            self.cut(name, [step], out, reason, sys._getframe(3))
 
     def cut(self, name: str, sources: list[Step], out: torch.Tensor | None, reason: CutReason, frame: Any, *, host: bool = False) -> Step:
         """A step that stops every gradient, whatever its inputs carry."""
@@ -337,7 +343,6 @@ class Recorder(TorchFunctionMode):
         )  # fmt: skip
         if not _grad_enabled() and not host:
             step.region = self.regions.now(place)
-            step.reason = reason
         if out is not None:
             trace.file(out, step)
         if host and found is not None:
@@ -353,7 +358,7 @@ class Recorder(TorchFunctionMode):
         if step is not None and not (leaf is not None and step is leaf.step):
             made = self.cut("data =", [step], None, CutReason.DATA, sys._getframe(2))
             self.trace.writes += 1
-            self._rewrite(target, made, False)
+            self._rewrite(target, made, None)
         elif leaf is not None:
             leaf.written = leaf.written or not self.trace.stepping
         return out

@@ -36,12 +36,20 @@ def _trim(error: traceback.TracebackException) -> None:
     stack, seen = [error], {id(error)}
     while stack:
         current = stack.pop()
-        frames = [frame for frame in current.stack if not frame.filename.startswith((_PACKAGE, "<frozen importlib"))]
+        frames = [frame for frame in current.stack if not _is_machinery(frame)]
         current.stack[:] = itertools.dropwhile(_is_import, frames)
         for other in (current.__cause__, current.__context__, *(getattr(current, "exceptions", None) or ())):
             if other is not None and id(other) not in seen:
                 seen.add(id(other))
                 stack.append(other)
+
+
+def _is_machinery(frame: traceback.FrameSummary) -> bool:
+    """Our own frames, Python's import machinery, and torch's detour through a function mode, which is there because of ours."""
+    if frame.filename.startswith((_PACKAGE, "<frozen importlib")):
+        return True
+    in_torch = f"{os.sep}torch{os.sep}" in frame.filename
+    return in_torch and (frame.name == "handle_torch_function" or "handle_torch_function(" in (frame.line or ""))
 
 
 def _is_import(frame: traceback.FrameSummary) -> bool:

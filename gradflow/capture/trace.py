@@ -23,27 +23,31 @@ class Place:
 
 
 class Region:
-    """A stretch of the run in which gradients were switched off. `decorated` is the function that a decorator wraps, if one did it."""
+    """A stretch of the run in which gradients were switched off. `decorated` is the function that a decorator wraps, if one did it;
+    `outer` the outermost region around it, if there is one."""
 
-    __slots__ = ("decorated", "label", "place", "reason")
+    __slots__ = ("decorated", "label", "module", "outer", "place", "reason")
 
-    def __init__(self, reason: CutReason, label: str, place: Place | None, decorated: CodeType | None = None) -> None:
+    def __init__(self, reason: CutReason, label: str, place: Place | None, decorated: CodeType | None = None, module: int = 0) -> None:
         self.reason = reason
         self.label = label
         self.place = place
         self.decorated = decorated
+        self.module = module
+        self.outer: Region | None = None
 
 
 LIVE = 0
 INERT = 1
 CUT = 2
+REGION = 3
 
 
 class Step:
-    """One recorded node. `sources` are the steps it took values from, `marks[i]` says LIVE, INERT or CUT for each.
+    """One recorded node. `sources` are the steps it took values from, `marks[i]` says LIVE, INERT, CUT or REGION for each.
 
-    `reason`: what a CUT mark means (a region's own reason where `region` is set). `first`/`last` bracket the autograd nodes that the call
-    made, by sequence number; `module` is the serial of the running module (0: none); `leaf` the serial of the leaf it stands for (0: none);
+    `reason`: what a CUT mark means; a REGION mark means that the operation is harmless, but ran in the `region`.
+    `first`/`last` bracket the autograd nodes that the call made, by sequence number; `module` is the serial of the running module (0: none); `leaf` the serial of the leaf it stands for (0: none);
     `hosts`: steps in the same function whose values left torch before this call, candidates for a way back through Python arithmetic.
     """
 

@@ -29,6 +29,15 @@ class _Ref(weakref.ref):  # type: ignore[type-arg]
     step: Step
 
 
+class _Alias(weakref.ref):  # type: ignore[type-arg]
+    """A weak reference to a tensor made by `.data` or `.detach()`, with what it is another name of."""
+
+    __slots__ = ("key", "reason", "source")
+    key: int
+    source: weakref.ref[torch.Tensor]
+    reason: CutReason
+
+
 class Leaf:
     """One trainable leaf: where it was made, in which module's forward (serial, 0: in none), after how many backward passes."""
 
@@ -57,7 +66,7 @@ class Trace:
         self.values: dict[int, _Ref] = {}
         self.leaves: dict[int, Leaf] = {}
         self.leaf_of: dict[int, Leaf] = {}
-        self.aliases: dict[int, weakref.ref[torch.Tensor]] = {}
+        self.aliases: dict[int, _Alias] = {}
         self.writes = 0
         self.stepping = 0
         self.numbers: OrderedDict[int, tuple[object, Step]] = OrderedDict()
@@ -92,20 +101,38 @@ class Trace:
 
     def _current(self, tensor: torch.Tensor, step: Step) -> Step:
         """`step`, or a later one where the memory that `tensor` shares was written through another tensor."""
-        alias = self.aliases.get(id(tensor))
-        base = tensor._base if tensor._is_view() else alias() if alias is not None else None
+        source, _ = self.alias_of(tensor)
+        base = tensor._base if tensor._is_view() else source
         ref = None if base is None else self.values.get(id(base))
         if ref is None or ref() is not base or ref.step.serial < step.serial or ref.step.kind is NodeKind.PARAMETER:
             return step
-        mark = LIVE if tensor.requires_grad and alias is None else INERT
+        mark = LIVE if tensor.requires_grad and source is None else INERT
         newer = Step(next(self.counter), ref.step.name, ref.step.place, (step, ref.step), bytes([mark, mark]), pass_number=self.pass_number)
         self.file(tensor, newer)
         return newer
 
+    def add_alias(self, tensor: torch.Tensor, source: torch.Tensor, reason: CutReason) -> None:
+        """Says that `tensor` is the memory of `source` by another name, of which autograd knows nothing; a write is a cut for `reason`."""
+        alias = _Alias(tensor, self._forget_alias)
+        alias.key = id(tensor)
+        alias.source = weakref.ref(source)
+        alias.reason = reason
+        self.aliases[alias.key] = alias
+
+    def alias_of(self, tensor: torch.Tensor) -> tuple[torch.Tensor | None, CutReason | None]:
+        """(the tensor of which `tensor` is another name, the reason of a cut by writing), or (None, None)."""
+        alias = self.aliases.get(id(tensor))
+        if alias is None or alias() is not tensor:
+            return None, None
+        return alias.source(), alias.reason
+
+    def _forget_alias(self, alias: _Alias) -> None:
+        if self.aliases.get(alias.key) is alias:
+            del self.aliases[alias.key]
+
     def _forget(self, ref: _Ref) -> None:
         if self.values.get(ref.key) is ref:
             del self.values[ref.key]
-            self.aliases.pop(ref.key, None)
 
     def add_leaf(self, tensor: torch.Tensor, place: Place | None, made_in: int, sources: tuple[Step, ...] = (), marks: bytes = b"") -> Leaf:
         """Files a trainable leaf; `sources` are steps whose values it was filled with."""
@@ -128,8 +155,6 @@ class Trace:
     def _unseen(self, tensor: torch.Tensor) -> Step | None:
         """A tensor that no recorded call made: with a `grad_fn` it is joined by walking autograd's graph to the first values known."""
         if not tensor.requires_grad or tensor.grad_fn is None:
-            if torch._C._functorch.maybe_get_level(tensor) > 0:
-                return self.find(torch._C._functorch.get_unwrapped(tensor))
             return None
         sources = self._known_below(tensor.grad_fn)
         step = Step(next(self.counter), tensor.grad_fn.name(), None, tuple(sources), bytes(len(sources)), pass_number=self.pass_number)

@@ -155,8 +155,9 @@ def _code(graph: FlowGraph, kind: EdgeKind) -> int:
 
 
 def _is_paid_alone(graph: FlowGraph, edge: int, region: int) -> bool:
-    """Whether the cut of `edge` is paid besides the region of its target: a region's own edges are paid with the region."""
-    return region < 0 or not graph.cuts[graph.edge_cuts[edge]].region
+    """Whether the cut of `edge` is paid besides the region of its target: a region's own edges are paid with the region. The edges of a
+    region inside another one carry the inner one, which has to be mended too."""
+    return graph.edge_cuts[edge] != region
 
 
 def _read_back(graph: FlowGraph, paths: _Paths, parameter: int, state: int) -> Blame:
