@@ -107,6 +107,7 @@ class Comparison:
     disagreements: tuple[str, ...]
     disturbances: tuple[str, ...]
     unexplained: tuple[str, ...]
+    repeated: tuple[str, ...]
     incomplete: bool
     repairs: tuple[Repair, ...]
 
@@ -137,9 +138,16 @@ def compare(program: Program, folder: Path) -> Comparison:
         ),
         tuple(disturbances),
         tuple(f"`{name}` is severed, and no finding names it" for name in severed if name not in named),
+        tuple(_repeated(findings)),
         any("trace incomplete" in text for text in texts),
         tuple(repair(program, finding, path, folder) for finding in findings if finding.code in REPAIRED_CODES),
     )
+
+
+def problems(result: Comparison) -> tuple[str, ...]:
+    """All that is wrong with one comparison, the proof by repair aside."""
+    incomplete = ("trace incomplete",) if result.incomplete else ()
+    return (*result.disagreements, *result.disturbances, *result.unexplained, *result.repeated, *incomplete)
 
 
 def _audit(program: Program, path: Path, truth: Truth) -> tuple[gradflow.Report, list[str]]:
@@ -173,6 +181,17 @@ def disagreements(truth: Truth, verdicts: dict[str, str]) -> Iterator[str]:
     for name in sorted(truth.frozen):
         if verdicts.get(name) != "frozen":
             yield f"`{name}`: requires no grad, verdict {verdicts.get(name, 'absent')}"
+
+
+def _repeated(findings: list[gradflow.Finding]) -> Iterator[str]:
+    """A sentence for each finding that blames exactly what another one blames: one cause is one finding."""
+    seen: set[tuple[object, ...]] = set()
+    for finding in findings:
+        lines = sorted({entry.site.line for entry in finding.sites if entry.role.value == "cause"})
+        key = (finding.code, finding.reason, *lines)
+        if finding.code in REPAIRED_CODES and key in seen:
+            yield f"{finding.code} for {', '.join(finding.parameters)} blames lines {lines}, as another finding does"
+        seen.add(key)
 
 
 def repair(program: Program, finding: gradflow.Finding, path: Path, folder: Path) -> Repair:

@@ -38,7 +38,7 @@ def main() -> None:
 def compare_seed(seed: int) -> tuple[Counter[str], list[str]]:
     """The counts of one program, and a sentence for each thing that is not as it should be."""
     # Imported here: the parent only counts, and need not load torch.
-    from oracle import compare
+    from oracle import compare, problems
     from random_programs import generate
 
     program = generate(seed)
@@ -54,17 +54,18 @@ def compare_seed(seed: int) -> tuple[Counter[str], list[str]]:
     counts["disagreements"] = len(result.disagreements)
     counts["disturbances"] = len(result.disturbances)
     counts["unexplained"] = len(result.unexplained)
+    counts["repeated"] = len(result.repeated)
     counts["tested"] = sum(one.testable for one in result.repairs)
     counts["untestable"] = sum(not one.testable for one in result.repairs)
     counts["missed"] = sum(bool(one.trouble) for one in result.repairs)
     for one in result.repairs:
         outcome = "missed" if one.trouble else "revived" if one.testable else "untestable"
         counts[f"{one.reason} {outcome}"] += 1
-    sentences = [f"seed {seed}: {text}" for text in (*result.disagreements, *result.disturbances, *result.unexplained)]
+    sentences = [f"seed {seed}: {text}" for text in problems(result)]
     for one in result.repairs:
         if one.trouble:
             sentences.append(f"seed {seed}: {one.code} ({one.reason}) lines {', '.join(map(str, one.lines))}: {one.trouble}")
-    return counts, sentences + ([f"seed {seed}: trace incomplete"] if result.incomplete else [])
+    return counts, sentences
 
 
 def table(totals: Counter[str]) -> str:
@@ -78,6 +79,7 @@ def table(totals: Counter[str]) -> str:
         ("trainable parameters", totals["parameters"]),
         ("disagreements with autograd", totals["disagreements"]),
         ("severed, but named by no finding", totals["unexplained"]),
+        ("findings that repeat another's cause", totals["repeated"]),
         ("losses, weights or gradients disturbed", totals["disturbances"]),
         ("trace incomplete", totals["incomplete"]),
         ("comparisons crashed", totals["crashed"]),
