@@ -134,7 +134,9 @@ class Child:
             command = command_for_class(main, session.class_names[-1], self.job.spec)
             listed = ", ".join(session.class_names)
             return Ending(
-                Way.REFUSED, None, f"it defines {listed}, but calls no model and runs no backward pass; to audit the class: {command}"
+                Way.REFUSED,
+                None,
+                f"it defines {listed}, but calls no model and runs no backward pass; to audit the class, with sizes of your own: {command}",
             )
         return Ending(Way.REFUSED, None, "the program ran to its end and made no backward pass, so there is nothing to judge")
 

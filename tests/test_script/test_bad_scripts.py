@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -40,6 +41,14 @@ def test_the_causes_of_an_exception_are_trimmed_too(tmp_path: Path) -> None:
     crash = audit_text(tmp_path, text).document["crash"]
     assert "mat1 and mat2" in crash and "direct cause" in crash and "ValueError: wrong batch" in crash
     assert PACKAGE not in crash
+
+
+def test_the_traceback_of_a_failing_backward_is_as_short_as_under_plain_python(tmp_path: Path) -> None:
+    text = TRAINING + "\nnet(torch.randn(3, 4)).detach().sum().backward()\n"
+    run = audit_text(tmp_path, text)
+    plain = subprocess.run([sys.executable, "train.py"], cwd=tmp_path, capture_output=True, text=True, env=environment(), check=False)
+    assert run.document["crash"] == plain.stderr
+    assert run.outcome == (1, "findings")
 
 
 def test_a_crash_after_judged_steps_is_a_partial_audit(tmp_path: Path) -> None:
@@ -86,32 +95,40 @@ def test_a_script_of_classes_gets_the_command_that_audits_the_class(tmp_path: Pa
     text = "from torch import nn\nclass Net(nn.Module):\n    def forward(self, image, mask, scale=1.0):\n        return image\n"
     run = audit_text(tmp_path, text)
     assert run.outcome == (2, "nothing")
-    assert run.sentence.startswith("it defines Net, but calls no model and runs no backward pass; to audit the class: gradflow audit ")
-    assert run.sentence.endswith("--input 'image=float32[2,...]' --input 'mask=float32[2,...]' train.py:Net")
+    assert run.sentence == (
+        "it defines Net, but calls no model and runs no backward pass; to audit the class, with sizes of your own: "
+        "gradflow audit --input 'image=float32[2,...]' --input 'mask=float32[2,...]' train.py:Net"
+    )
+
+
+@pytest.fixture(scope="module")
+def enough(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Seconds in which this machine, as busy as it is, surely gets to the first step of a program."""
+    start = time.monotonic()
+    assert audit_text(tmp_path_factory.mktemp("timing"), CLEAN).outcome == (0, "clean")
+    return f"{3 * (time.monotonic() - start):.0f}"
 
 
 def test_a_timeout_without_a_step_is_no_audit(tmp_path: Path) -> None:
-    write(tmp_path, "import time\nprint('waiting', flush=True)\ntime.sleep(60)\n")
-    start = time.monotonic()
-    run = audit(tmp_path, "--timeout", "6", "train.py")
+    write(tmp_path, "import time\nprint('waiting', flush=True)\ntime.sleep(90)\n")
+    run = audit(tmp_path, "--timeout", "4", "train.py")
     assert run.outcome == (2, "timeout")
-    assert run.sentence == "the time of 6 s ran out before a step could be judged"
-    assert time.monotonic() - start < 20
+    assert run.sentence == "the time of 4 s ran out before a step could be judged"
 
 
-def test_a_timeout_in_a_loop_that_swallows_everything_keeps_the_steps_seen(tmp_path: Path) -> None:
+def test_a_timeout_in_a_loop_that_swallows_everything_keeps_the_steps_seen(tmp_path: Path, enough: str) -> None:
     loop = "\nstep()\nimport time\nwhile True:\n    try:\n        time.sleep(0.01)\n    except:\n        pass\n"
     write(tmp_path, TRAINING + loop)
-    run = audit(tmp_path, "--timeout", "8", "train.py")
+    run = audit(tmp_path, "--timeout", enough, "train.py")
     assert run.outcome == (0, "partial")
-    assert run.document["message"] == "the time of 8 s ran out after a step had been judged"
+    assert run.document["message"] == f"the time of {enough} s ran out after a step had been judged"
     assert run.document["steps"] == {"backward": 1, "optimizer": 1}
 
 
-def test_a_timeout_deep_in_c_code_keeps_the_steps_seen(tmp_path: Path) -> None:
+def test_a_timeout_deep_in_c_code_keeps_the_steps_seen(tmp_path: Path, enough: str) -> None:
     # C code that runs for minutes: no signal handler in Python gets a turn in the main thread.
     write(tmp_path, TRAINING + "\nstep()\nimport hashlib\nhashlib.pbkdf2_hmac('sha256', b'a', b'b', 2_000_000_000)\n")
-    run = audit(tmp_path, "--timeout", "8", "train.py")
+    run = audit(tmp_path, "--timeout", enough, "train.py")
     assert run.outcome == (0, "partial")
     assert run.document["steps"] == {"backward": 1, "optimizer": 1}
 
