@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from gradflow import __version__
-from gradflow.errors import GradflowError, TargetError, UsageError
+from gradflow.errors import GradflowError, InvariantError, TargetError, UsageError
 
 if TYPE_CHECKING:
     from gradflow.report import Report
@@ -141,13 +141,27 @@ def _audit(parser: _Parser, words: list[str]) -> int:
     ours, rest = _split(parser, words)
     try:
         options = parser.parse_args(ours)
-        report = _audited(options, rest)
-    except GradflowError as error:
-        _say(f"error: {error}")
-        if _wants_json(ours):
-            _write_usage_document(error, rest, _output_of(ours))
-        return NO_AUDIT
-    return _deliver(report, options)
+        return _deliver(_audited(options, rest), options)
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a bug of ours must not look like findings, whose exit code is Python's own for a crash
+        _say_failure(error, ours, rest)
+    return NO_AUDIT
+
+
+def _say_failure(error: Exception, ours: Sequence[str], rest: Sequence[str]) -> None:
+    """One sentence for what the user got wrong; the whole traceback where it was gradflow. With JSON a whole document in both cases."""
+    is_bug = not isinstance(error, GradflowError) or isinstance(error, InvariantError)
+    sentence, trace = str(error), ""
+    if is_bug:
+        import traceback
+
+        trace = "".join(traceback.format_exception(error))
+        sentence = f"gradflow itself failed, and this is a bug in gradflow, please report it: {type(error).__name__}: {error}"
+        _say_text(trace)
+    _say(f"error: {sentence}")
+    if _wants_json(ours):
+        _write_failure_document(sentence, trace, rest, _output_of(ours))
 
 
 def _audited(options: argparse.Namespace, rest: Sequence[str]) -> Report:
@@ -260,14 +274,14 @@ def _output_of(ours: Sequence[str]) -> str:
     return ""
 
 
-def _write_usage_document(error: GradflowError, rest: Sequence[str], place: str) -> None:
+def _write_failure_document(sentence: str, trace: str, rest: Sequence[str], place: str) -> None:
     import shlex
 
     from gradflow.graph.recording import Target, TargetKind
     from gradflow.report import Outcome, Report
 
     target = Target(TargetKind.SCRIPT, rest[0] if rest else "", shlex.join(["gradflow", "audit", *rest]))
-    text = Report(Outcome.USAGE, target, message=str(error)).to_json()
+    text = Report(Outcome.CRASHED if trace else Outcome.USAGE, target, message=sentence, crash=trace).to_json()
     writable = place and os.path.isdir(os.path.dirname(os.path.abspath(place))) and not os.path.isdir(place)
     _write(text, place if writable else "")
 

@@ -132,12 +132,8 @@ class Child:
         session.uninstall()
         if session.class_names:
             command = command_for_class(main, session.class_names[-1], self.job.spec)
-            listed = ", ".join(session.class_names)
-            return Ending(
-                Way.REFUSED,
-                None,
-                f"it defines {listed}, but calls no model and runs no backward pass; to audit the class, with sizes of your own: {command}",
-            )
+            found = f"it defines {', '.join(session.class_names)}, but calls no model and runs no backward pass"
+            return Ending(Way.REFUSED, None, f"{found}; to audit the class, with sizes of your own: {command}")
         return Ending(Way.REFUSED, None, "the program ran to its end and made no backward pass, so there is nothing to judge")
 
     def _audit_attribute(self) -> Ending:
