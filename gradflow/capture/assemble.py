@@ -6,9 +6,10 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
+from types import CodeType
 
 from gradflow.capture.autograd_walk import Walk
-from gradflow.capture.host_flow import depends
+from gradflow.capture.host_flow import depends, line_of
 from gradflow.capture.source import region_site, site_of
 from gradflow.capture.trace import CUT, INERT, LIVE, REGION, Region, Step, steps_above
 from gradflow.graph.flow import CutReason, EdgeKind, FlowGraph, FlowGraphBuilder, Node, NodeKind
@@ -39,6 +40,7 @@ class Assembler:
         self._names = names
         self._paths = paths
         self._live: set[tuple[int, int]] = set()
+        self._entering: dict[CodeType, frozenset[int]] = {}
 
     def build(self, passes: list[PassGraph], also: Iterable[Step]) -> FlowGraph:
         """The graph of everything that had a part in the passes' roots, in `also` (host values, parameters), and in autograd's graphs."""
@@ -54,6 +56,7 @@ class Assembler:
             self._add_step(step)
         for _, index, node in extra[place:]:
             self._add_autograd(joins[index], node)
+        self._entering = _entering_lines(steps)
         for step in steps:
             self._connect(step)
         for join in joins:
@@ -98,7 +101,7 @@ class Assembler:
             left = self.number[host.serial]
             if left >= target or host in step.sources or host.place is None or step.place is None:
                 continue
-            if depends(step.place.code, host.place, step.place):
+            if depends(step.place.code, host.place, step.place, self._entering[step.place.code]):
                 self.builder.edge(left, target, EdgeKind.INERT)
 
     def _own_cut(self, step: Step) -> int:
@@ -170,6 +173,15 @@ class _Join:
 
 def _find(joins: list[_Join], walk: Walk | None) -> _Join | None:
     return next((join for join in joins if join.walk is walk), None)
+
+
+def _entering_lines(steps: list[Step]) -> dict[CodeType, frozenset[int]]:
+    """By function, the lines on which a computed number goes into a torch call."""
+    found: dict[CodeType, set[int]] = {}
+    for step in steps:
+        if step.hosts and step.place is not None:
+            found.setdefault(step.place.code, set()).add(line_of(step.place))
+    return {code: frozenset(lines) for code, lines in found.items()}
 
 
 def _call_text(site: Site | None) -> str:

@@ -54,7 +54,9 @@ OVERWRITERS = frozenset({
 })  # fmt: skip
 """In-place calls after which nothing of the old value is left."""
 
-TENSOR_MAKERS = frozenset({"tensor", "as_tensor", "asarray", "new_tensor", "full", "full_like", "new_full", "scalar_tensor", "from_numpy"})
+TENSOR_MAKERS = frozenset(
+    {"tensor", "as_tensor", "asarray", "new_tensor", "full", "full_like", "new_full", "scalar_tensor", "from_numpy", "from_dlpack"}
+)
 """Calls that make a tensor from Python values, so that a value which left torch can come back."""
 
 _SHAPE_ONLY = frozenset({
@@ -77,7 +79,6 @@ HOST_CALLS = {
     "__str__": "str()",
     "numpy": "numpy()",
     "__array__": "numpy()",
-    "__reduce_ex__": "pickle",
     "to_dlpack": "dlpack",
     "__dlpack__": "dlpack",
 }

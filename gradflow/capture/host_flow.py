@@ -9,12 +9,21 @@ from __future__ import annotations
 import ast
 from types import CodeType
 
+from gradflow.capture.calls import TENSOR_MAKERS
 from gradflow.capture.source import _span, parsed
 from gradflow.capture.trace import Place
 
 
-def depends(code: CodeType, leaving: Place, entering: Place) -> bool:
-    """Whether the statement at `entering` uses what the expression at `leaving` gave, both in the function `code`."""
+def line_of(place: Place) -> int:
+    """The first line of the expression at `place`."""
+    return _span(place.code, place.instruction)[0]
+
+
+def depends(code: CodeType, leaving: Place, entering: Place, tensors: frozenset[int] = frozenset()) -> bool:
+    """Whether the statement at `entering` uses what the expression at `leaving` gave, both in the function `code`.
+
+    `tensors` are lines on which numbers were seen to go into a torch call: what such a statement assigns is a tensor, and followed as one.
+    """
     function = _function(code)
     if function is None:
         return False
@@ -24,7 +33,7 @@ def depends(code: CodeType, leaving: Place, entering: Place) -> bool:
         return False
     if start is end:
         return True
-    carried = _targets(start)
+    carried = set() if _makes_tensor(start, tensors) else _targets(start)
     if not carried:
         return False
     used = _names(end)
@@ -33,7 +42,7 @@ def depends(code: CodeType, leaving: Place, entering: Place) -> bool:
             return True
         grown = set(carried)
         for node in ast.walk(function):
-            if isinstance(node, ast.stmt) and not isinstance(node, _BLOCKS) and _names(node) & carried:
+            if isinstance(node, ast.stmt) and not isinstance(node, _BLOCKS) and _names(node) & carried and not _makes_tensor(node, tensors):
                 grown |= _targets(node)
             elif isinstance(node, (ast.For, ast.AsyncFor)) and _loaded(node.iter) & carried:
                 grown |= _stored(node.target)
@@ -84,6 +93,16 @@ def _targets(statement: ast.stmt) -> set[str]:
         ):
             found |= {_path(node.func.value)}
     return found - {""}
+
+
+def _makes_tensor(statement: ast.stmt, tensors: frozenset[int]) -> bool:
+    """Whether the statement turns numbers into a tensor."""
+    if any(line in tensors for line in range(statement.lineno, (statement.end_lineno or statement.lineno) + 1)):
+        return True
+    return any(
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in TENSOR_MAKERS
+        for node in ast.walk(statement)
+    )
 
 
 def _stored(target: ast.expr) -> set[str]:

@@ -55,7 +55,7 @@ class Pass:
 class Passes:
     """All backward passes seen, in order. `held` answers whether an optimizer holds a leaf; `after` is called when a pass has ended."""
 
-    def __init__(self, trace: Trace, held: Callable[[int], bool], after: Callable[[Pass], None]) -> None:
+    def __init__(self, trace: Trace, held: Callable[[int], bool], after: Callable[[Pass], None], any_module: Callable[[], bool]) -> None:
         self.trace = trace
         self.seen: list[Pass] = []
         self.count = 0
@@ -63,6 +63,7 @@ class Passes:
         self._open: list[Pass] = []
         self._held = held
         self._after = after
+        self.any_module = any_module
 
     def observe(self, patches: Patches) -> None:
         """Puts the watch in place, at both names of the funnel."""
@@ -143,7 +144,8 @@ class Passes:
         if not current.into_grad:
             given = [(trace.leaf(value), grad) for value, grad in zip(inputs, out or (), strict=False) if isinstance(value, torch.Tensor)]
             arrived = {leaf.serial: grad for leaf, grad in given if leaf is not None and grad is not None}
-            if not arrived:
+            if not any(self._trains(serial) for serial in arrived):
+                # A gradient with respect to data (a penalty, a score) is a value on the way to a loss, and no training by itself.
                 return
         else:
             tensors = {serial: tensor for serial in current.reached if (tensor := trace.leaves[serial].ref()) is not None}
@@ -161,6 +163,10 @@ class Passes:
         if RECORDERS.current is not None:
             RECORDERS.current.paused = 0
         self._after(current)
+
+    def _trains(self, serial: int) -> bool:
+        leaf = self.trace.leaves[serial].ref()
+        return isinstance(leaf, torch.nn.Parameter) or self._held(serial) or not self.any_module()
 
     def _keep(self, current: Pass, found: Walk) -> None:
         found.functions.clear()

@@ -15,7 +15,7 @@ from gradflow.capture.recorder import Recorder
 from gradflow.capture.registry import Registry
 from gradflow.capture.trace import CUT, INERT, LIVE, REGION, Place, Region, Step
 from gradflow.capture.values import Trace
-from gradflow.graph.flow import CutReason
+from gradflow.graph.flow import CutReason, NodeKind
 
 _OPAQUE = (torch.nn.TransformerEncoder, torch.nn.TransformerEncoderLayer, torch.nn.MultiheadAttention)
 """In eval mode these take a fast path unless something overrides torch functions, as our mode does: the numbers would change."""
@@ -121,6 +121,7 @@ def observe_parameters(patches: Patches, trace: Trace) -> None:
 def observe_blind_spots(patches: Patches, trace: Trace) -> None:
     """Calls that no event tells: arrays coming in, inference mode, custom Functions, scripted functions, `Variable(t)`, threads."""
     _observe_arrays(patches, trace)
+    _observe_pickling(patches, trace)
     _observe_inference_mode(patches)
     _observe_functions(patches)
     _observe_variable(patches, trace)
@@ -147,6 +148,23 @@ def _observe_arrays(patches: Patches, trace: Trace) -> None:
         return out
 
     patches.put(torch, "from_numpy", entered)
+
+
+def _observe_pickling(patches: Patches, trace: Trace) -> None:
+    """A tensor on its way into a pickle; the plain one has a path of its own, which no event tells. A saved parameter is no leak."""
+    reduce: Any = torch.Tensor._reduce_ex_internal
+
+    def reduced(self: torch.Tensor, proto: Any) -> Any:
+        recorder = RECORDERS.current
+        if recorder is not None and not recorder.paused:
+            with torch._C.DisableTorchFunction():
+                step = trace.find(self)
+                if step is not None and step.kind is not NodeKind.PARAMETER:
+                    recorder.cut("pickle", [step], None, CutReason.HOST_SCALAR, sys._getframe(1), host=True)
+        return reduce(self, proto)
+
+    if hasattr(torch.Tensor, "_reduce_ex_internal"):
+        patches.put(torch.Tensor, "_reduce_ex_internal", reduced)
 
 
 def _observe_inference_mode(patches: Patches) -> None:

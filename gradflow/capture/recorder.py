@@ -11,6 +11,7 @@ import itertools
 import sys
 import weakref
 from collections.abc import Callable, Iterable
+from types import CodeType
 from typing import Any
 
 import torch
@@ -114,8 +115,14 @@ class Recorder(TorchFunctionMode):
         place = None if frame is None else Place(frame.f_code, frame.f_lasti)
         hosts: tuple[Step, ...] = ()
         if trace.leaky_files and frame is not None and (scalars or kind.makes) and frame.f_code.co_filename in trace.leaky_files:
-            inputs += [(None, step) for step in self._numbers((*args, *(kwargs or {}).values()))]
-            hosts = tuple(trace.leaky_code.get(frame.f_code, {}).values())
+            known = self._numbers((*args, *(kwargs or {}).values()))
+            inputs += [(None, step) for step in known]
+            if (
+                not known
+                and frame.f_code in trace.leaky_code
+                and (kind.makes or _computed((*args, *(kwargs or {}).values()), frame.f_code))
+            ):
+                hosts = tuple(trace.leaky_code[frame.f_code].values())
         if not inputs and not hosts:
             return
         if kind.in_place:
@@ -258,7 +265,7 @@ class Recorder(TorchFunctionMode):
         leaf = trace.leaf(owner)
         if leaf is not None:
             leaf.written = leaf.written or not trace.stepping
-            mark = INERT if step.region is not None or step.name == "data =" else CUT
+            mark = INERT if (step.region is not None and reason is None) or step.name == "data =" else CUT
             leaf.step = Step(
                 next(trace.counter), "parameter", step.place, (step,), bytes([mark]), kind=NodeKind.PARAMETER, leaf=leaf.serial,
                 pass_number=trace.pass_number, reason=CutReason.DATA,
@@ -268,8 +275,7 @@ class Recorder(TorchFunctionMode):
         ref = trace.values.get(id(owner))
         old = ref.step if ref is not None and ref() is owner else None
         if reason is not None:
-            mark = INERT if step.region is not None else CUT
-            step = self._joined(step, old, mark, LIVE if owner.requires_grad else INERT, reason)
+            step = self._joined(step, old, CUT, LIVE if owner.requires_grad else INERT, reason)
         trace.file(owner, step)
 
     def _owners(self, tensor: torch.Tensor) -> list[tuple[torch.Tensor, CutReason | None]]:
@@ -397,6 +403,20 @@ class _Leaver:
             key = id(out)
             trace.arrays[key] = step
             weakref.finalize(out, trace.arrays.pop, key, None)
+
+
+def _computed(values: Iterable[Any], code: CodeType) -> bool:
+    """Whether a number among `values` stands nowhere in the code itself, so that it was computed."""
+    for value in values:
+        if type(value) in _SCALARS:
+            if not any(value == constant and type(constant) is type(value) for constant in code.co_consts):
+                return True
+        elif isinstance(value, (list, tuple)):
+            if _computed(value, code):
+                return True
+        elif type(value).__name__ == "ndarray":
+            return True
+    return False
 
 
 def _tensors(out: Any) -> list[torch.Tensor]:

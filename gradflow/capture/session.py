@@ -44,7 +44,7 @@ class Session:
         self.registry = Registry()
         self.traced = trace
         self.optimizers = Optimizers(self.trace, self._stepped)
-        self.passes = Passes(self.trace, self.optimizers.held, self._passed)
+        self.passes = Passes(self.trace, self.optimizers.held, self._passed, lambda: bool(self.registry.modules))
         self.optimizers.passes = self.passes
         self.names: dict[int, str] = {}
         self.roots: list[Root] = []

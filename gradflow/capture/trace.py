@@ -47,8 +47,9 @@ class Step:
     """One recorded node. `sources` are the steps it took values from, `marks[i]` says LIVE, INERT, CUT or REGION for each.
 
     `reason`: what a CUT mark means; a REGION mark means that the operation is harmless, but ran in the `region`.
-    `first`/`last` bracket the autograd nodes that the call made, by sequence number; `module` is the serial of the running module (0: none); `leaf` the serial of the leaf it stands for (0: none);
-    `hosts`: steps in the same function whose values left torch before this call, candidates for a way back through Python arithmetic.
+    `first`/`last` bracket the autograd nodes that the call made, by sequence number; `module` is the serial of the running module and
+    `leaf` the serial of the leaf it stands for (0: none); `hosts`: steps in the same function whose values left torch before this call,
+    candidates for a way back through Python arithmetic.
     """
 
     __slots__ = (
