@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from gradflow.capture.assemble import WALK_LIMIT, Assembler, PassGraph
 from gradflow.capture.definitions import definition_of
 from gradflow.capture.inventory import Member, take_inventory
-from gradflow.capture.numbers import fingerprint, norm_of
+from gradflow.capture.numbers import fingerprint, weight_norms
 from gradflow.capture.passes import Pass
 from gradflow.capture.source import function_name, parsed, site_at, site_of
 from gradflow.graph.blame import upstream
@@ -42,7 +42,10 @@ def build_recording(session: Session, target: Target, *, crash: str, timed_out: 
     inventory = take_inventory(session.registry, trace, session.roots, reached, held, session.names)
     names = _optimizer_names(session.optimizers.seen)
     members = inventory.members
-    facts = [_fact(session, member, names) for member in members]
+    facts = [
+        replace(_fact(session, member, names), weight_norm=norm)
+        for member, norm in zip(members, weight_norms([member.tensor for member in members]), strict=True)
+    ]
     facts = _with_scales(_with_siblings(facts))
     indices = {serial: index for index, member in enumerate(members) for serial in member.leaves}
     assembler = Assembler(indices, [fact.name for fact in facts], inventory.paths)
@@ -89,6 +92,8 @@ def _fact(session: Session, member: Member, names: list[str]) -> ParameterFact:
     for size in shape:
         elements *= int(size)
     requires_grad = tensor.requires_grad if tensor is not None else True
+    steps = _steps(session, member, [watched for _, watched in holders])
+    plainly_live = member.membership is Membership.REGISTERED and any(step.delivered for step in steps)
     return ParameterFact(
         name=member.name,
         root=member.root,
@@ -99,14 +104,13 @@ def _fact(session: Session, member: Member, names: list[str]) -> ParameterFact:
         membership=member.membership,
         owner=member.owner,
         owner_class=member.owner_class,
-        definition=_definition(session, member),
+        definition=None if plainly_live else _definition(session, member),
         optimizers=tuple(name for name, _ in holders),
         stepped=any(watched.steps for _, watched in holders),
         moved=_moved(session, member),
         written=any(trace.leaves[serial].written for serial in member.leaves) and session.optimizers.steps > 0,
-        weight_norm=None if tensor is None else norm_of(tensor),
         opaque=_opaque(session, holders),
-        steps=_steps(session, member, [watched for _, watched in holders]),
+        steps=steps,
     )
 
 

@@ -19,6 +19,8 @@ from gradflow.graph.recording import Membership
 
 _SKIPPED = frozenset({"_modules", "_parameters", "_buffers", "_parametrizations"})
 
+_PLAIN_VALUES = frozenset({bool, int, float, str, type(None), torch.dtype, torch.device})
+
 
 @dataclass(slots=True)
 class Member:
@@ -82,7 +84,7 @@ def _holds_hidden(module: torch.nn.Module) -> bool:
 def _hidden_members(module: torch.nn.Module) -> Iterator[tuple[str, Any]]:
     """(path, module or tensor) that `module` holds in plain attributes, lists and dicts, where `parameters()` does not look."""
     for key, value in list(module.__dict__.items()):
-        if key in _SKIPPED or key.endswith(("_hooks", "_hooks_with_kwargs")):
+        if type(value) in _PLAIN_VALUES or key in _SKIPPED or key.endswith(("_hooks", "_hooks_with_kwargs")):
             continue
         yield from _inside(key, value, 0)
 

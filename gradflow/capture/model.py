@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
 
+from gradflow.capture.numbers import is_all_zero
 from gradflow.capture.session import Session
 from gradflow.capture.state import Snapshot
 from gradflow.capture.surrogate import project
@@ -134,9 +135,7 @@ def _jitter(model: torch.nn.Module) -> None:
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad(), torch._C.DisableTorchFunction():
         for parameter in model.parameters():
-            if isinstance(parameter, UninitializedTensorMixin) or parameter.is_meta or not parameter.numel():
-                continue
-            if parameter.is_floating_point() and not parameter.count_nonzero():
+            if not isinstance(parameter, UninitializedTensorMixin) and parameter.is_floating_point() and is_all_zero(parameter):
                 noise = torch.randn(parameter.shape, generator=generator) * _JITTER
                 parameter.copy_(noise.to(parameter))
 

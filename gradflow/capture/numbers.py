@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+_PLAIN = (torch.float32, torch.float64)
 _BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
@@ -24,15 +25,28 @@ def measure(grads: dict[int, torch.Tensor]) -> dict[int, GradientFact]:
         return {}
     with torch.no_grad():
         dense = {key: _dense(grad) for key, grad in grads.items()}
-        norms = [torch.linalg.vector_norm(value, dtype=_wide(value)) if value.numel() else value.new_zeros(()) for value in dense.values()]
         facts = {}
-        for (key, value), norm in zip(dense.items(), norms, strict=True):
-            number = float(norm)
+        for (key, value), number in zip(dense.items(), norms_of(list(dense.values())), strict=True):
             if number == 0.0 and value.numel():
                 number = float(value.abs().max())
             finite = math.isfinite(number) or bool(torch.isfinite(value).all())
             facts[key] = GradientFact(number, finite)
         return facts
+
+
+def norms_of(values: list[torch.Tensor]) -> list[float]:
+    """The L2 norm of each tensor, over all its elements. Those of one device and type are read off together: one transfer, not one each."""
+    norms = [0.0] * len(values)
+    groups: dict[tuple[torch.device, torch.dtype], list[int]] = {}
+    for index, value in enumerate(values):
+        if value.numel():
+            groups.setdefault((value.device, value.dtype), []).append(index)
+    for (_, dtype), indices in groups.items():
+        group = [values[index] for index in indices]
+        found = torch._foreach_norm(group) if dtype in _PLAIN else [torch.linalg.vector_norm(value, dtype=_wide(value)) for value in group]
+        for index, norm in zip(indices, torch.stack(list(found)).tolist(), strict=True):
+            norms[index] = norm
+    return norms
 
 
 def _dense(grad: torch.Tensor) -> torch.Tensor:
@@ -59,9 +73,23 @@ def fingerprint(tensor: torch.Tensor) -> int:
         return int(bits.sum(dtype=torch.int64))
 
 
-def norm_of(tensor: torch.Tensor) -> float | None:
-    """L2 norm over all elements, None where there is no memory to read or no such norm."""
-    if tensor.is_meta or not (tensor.is_floating_point() or tensor.is_complex()):
-        return None
+def weight_norms(tensors: list[torch.Tensor | None]) -> list[float | None]:
+    """L2 norms over all elements, None where there is no memory to read or no such norm."""
+    readable = [
+        index for index, tensor in enumerate(tensors)
+        if tensor is not None and not tensor.is_meta and (tensor.is_floating_point() or tensor.is_complex())
+    ]  # fmt: skip
+    found: list[float | None] = [None] * len(tensors)
     with torch.no_grad():
-        return float(torch.linalg.vector_norm(tensor.detach(), dtype=_wide(tensor))) if tensor.numel() else 0.0
+        values = [_dense(tensor) for index in readable if (tensor := tensors[index]) is not None]
+        for index, norm in zip(readable, norms_of(values), strict=True):
+            found[index] = norm
+    return found
+
+
+def is_all_zero(tensor: torch.Tensor) -> bool:
+    """Whether every element is zero. The first one answers for nearly every tensor."""
+    if tensor.is_meta or not tensor.numel():
+        return False
+    value = tensor.detach()
+    return not bool(value[(0,) * value.dim()]) and not bool(value.count_nonzero())

@@ -55,6 +55,7 @@ class Session:
         self._pid = os.getpid()
         self._first_step_at = 0.0
         self._done = False
+        self._looked_at = (0, 0)
 
     @property
     def backward_passes(self) -> int:
@@ -104,6 +105,7 @@ class Session:
 
     def look(self, frame: FrameType | None) -> None:
         """Learns roots and names while the program's variables are alive; roots are held from here on, so that they stay so."""
+        self._looked_at = (len(self.registry.modules), len(self.optimizers.seen))
         with torch._C.DisableTorchFunction():
             self.optimizers.look()
             roots = find_roots(self.registry, self.took_part(), self.trace)
@@ -122,6 +124,11 @@ class Session:
                 leaf = self.trace.leaf(tensor)
                 if leaf is not None and id(tensor) in named:
                     self.names.setdefault(leaf.serial, named[id(tensor)])
+
+    def _look_again(self, frame: FrameType) -> None:
+        """Looks where modules or optimizers are new since the last look: it costs milliseconds on a large model."""
+        if self._looked_at != (len(self.registry.modules), len(self.optimizers.seen)):
+            self.look(frame)
 
     def took_part(self) -> set[int]:
         """Serials of the leaves that a pass reached or an optimizer holds."""
@@ -153,8 +160,8 @@ class Session:
     def _passed(self, entry: Pass) -> None:
         self.registry.keep_calls = False
         self.registry.last_call = None
-        if not self.optimizers.steps and entry.number <= PASSES_WITHOUT_OPTIMIZER:
-            self.look(sys._getframe(1))
+        if not self.optimizers.seen and entry.number <= PASSES_WITHOUT_OPTIMIZER:
+            self._look_again(sys._getframe(1))
         enough = PASSES_WITHOUT_OPTIMIZER if not self.optimizers.seen else PASSES_AT_MOST
         stepped_twice = any(watched.steps >= 2 for watched in self.optimizers.seen)
         if self.passes.count >= enough and (stepped_twice or not self.optimizers.seen):
@@ -164,7 +171,7 @@ class Session:
         if not self._first_step_at:
             self._first_step_at = time.monotonic()
         if watched.steps <= self._steps:
-            self.look(sys._getframe(1))
+            self._look_again(sys._getframe(1))
         if watched.steps < self._steps:
             return
         waiting = [other for other in self.optimizers.seen if not other.steps and other.ref() is not None]

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
 
+from gradflow.capture.numbers import is_all_zero
+
 
 class Snapshot:
     """A context manager: inside it the model may be trained, after it nothing is left of that.
@@ -62,7 +64,7 @@ class Snapshot:
         _restore_numpy(self._rng[3])
 
     def _may_change(self, tensor: torch.Tensor) -> bool:
-        return self.optimizer is not None or tensor.is_meta or not bool(tensor.count_nonzero())
+        return self.optimizer is not None or is_all_zero(tensor)
 
 
 def _real(parameters: list[torch.nn.Parameter]) -> list[torch.Tensor]:
