@@ -45,6 +45,8 @@ def walk(roots: Iterable[Any]) -> Walk:
             order.append(root)
     heads, tails, sequences, kinds = found.heads, found.tails, found.sequences, found.kinds
     kind_of: dict[type, int] = {}
+    accumulates: list[bool] = []
+    custom: list[bool] = []
     number = 0
     while number < len(order):
         node = order[number]
@@ -53,17 +55,19 @@ def walk(roots: Iterable[Any]) -> Walk:
         if kind is None:
             kind = kind_of[cls] = len(found.names)
             found.names.append(node.name())
+            accumulates.append(found.names[kind].endswith("AccumulateGrad"))
+            custom.append(isinstance(node, torch.autograd.function.BackwardCFunction))
         kinds.append(kind)
-        below = node.next_functions
-        if not below and found.names[kind].endswith("AccumulateGrad"):
+        if accumulates[kind]:
             found.leaves.append(node.variable)
             found.leaf_nodes.append(number)
             sequences.append(-1)
-        else:
-            sequences.append(node._sequence_nr())
-            if isinstance(node, torch.autograd.function.BackwardCFunction):
-                found.functions.append(node)
-        for target, _ in below:
+            number += 1
+            continue
+        sequences.append(node._sequence_nr())
+        if custom[kind]:
+            found.functions.append(node)
+        for target, _ in node.next_functions:
             if target is not None:
                 index = numbers.get(target)
                 if index is None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
 
 from gradflow.capture.assemble import WALK_LIMIT, Assembler, PassGraph
 from gradflow.capture.definitions import definition_of
-from gradflow.capture.inventory import Member, take_inventory
+from gradflow.capture.inventory import Member, Root, take_inventory
 from gradflow.capture.numbers import fingerprint, weight_norms
-from gradflow.capture.passes import Pass
+from gradflow.capture.optimizers import Optimizers, WatchedOptimizer
+from gradflow.capture.passes import Pass, Passes
+from gradflow.capture.registry import Registry
 from gradflow.capture.source import function_name, parsed, site_at, site_of
+from gradflow.capture.values import Trace
 from gradflow.graph.blame import upstream
 from gradflow.graph.flow import FlowGraph, NodeKind
 from gradflow.graph.recording import (
@@ -27,26 +29,32 @@ from gradflow.graph.recording import (
 )
 from gradflow.graph.site import Site
 
-if TYPE_CHECKING:
-    from gradflow.capture.optimizers import WatchedOptimizer
-    from gradflow.capture.session import Session
-
 FUNCTIONAL = "it is trained through torch.func, whose gradients are values and not .grad"
 
 
-def build_recording(session: Session, target: Target, *, crash: str, timed_out: bool, notes: tuple[str, ...]) -> Recording:
-    """All that `session` saw, as plain values."""
-    trace, passes = session.trace, session.passes.seen
+@dataclass(slots=True)
+class Seen:
+    """What one run gave: its values, modules, passes and optimizers; the root modules; names of leaves in no module, by serial."""
+
+    trace: Trace
+    registry: Registry
+    passes: Passes
+    optimizers: Optimizers
+    roots: list[Root]
+    names: dict[int, str]
+    traced: bool
+
+
+def build_recording(seen: Seen, target: Target, *, crash: str, timed_out: bool, notes: tuple[str, ...]) -> Recording:
+    """All that was seen, as plain values."""
+    trace, passes = seen.trace, seen.passes.seen
     reached = {serial for entry in passes for serial in entry.reached}
-    held = {serial for watched in session.optimizers.seen for serial in watched.holds}
-    inventory = take_inventory(session.registry, trace, session.roots, reached, held, session.names)
-    names = _optimizer_names(session.optimizers.seen)
+    held = {serial for watched in seen.optimizers.seen for serial in watched.holds}
+    inventory = take_inventory(seen.registry, trace, seen.roots, reached, held, seen.names)
+    names = _optimizer_names(seen.optimizers.seen)
     members = inventory.members
-    facts = [
-        replace(_fact(session, member, names), weight_norm=norm)
-        for member, norm in zip(members, weight_norms([member.tensor for member in members]), strict=True)
-    ]
-    facts = _with_scales(_with_siblings(facts))
+    norms = weight_norms([member.tensor for member in members])
+    facts = _completed([_fact(seen, member, names) for member in members], norms)
     indices = {serial: index for index, member in enumerate(members) for serial in member.leaves}
     assembler = Assembler(indices, [fact.name for fact in facts], inventory.paths)
     leaves = [step for serial in indices if (step := trace.leaves[serial].step) is not None]
@@ -58,13 +66,13 @@ def build_recording(session: Session, target: Target, *, crash: str, timed_out: 
         parameters=tuple(facts),
         optimizers=tuple(
             OptimizerFact(names[index], watched.cls.__name__, site_of(watched.place), watched.steps)
-            for index, watched in enumerate(session.optimizers.seen)
+            for index, watched in enumerate(seen.optimizers.seen)
         ),
-        backward_passes=session.passes.count,
-        optimizer_steps=session.optimizers.steps,
-        rebuilt=_rebuilt(session, assembler, inventory.paths),
+        backward_passes=seen.passes.count,
+        optimizer_steps=seen.optimizers.steps,
+        rebuilt=_rebuilt(seen, assembler, inventory.paths),
         dropped=_dropped(passes, indices),
-        notes=(*notes, *_own_notes(session, passes, facts, graph, reached, indices)),
+        notes=(*notes, *_own_notes(seen, passes, facts, graph, reached, indices)),
         crash=crash,
         timed_out=timed_out,
     )
@@ -78,13 +86,13 @@ def _optimizer_names(seen: Sequence[WatchedOptimizer]) -> list[str]:
     return names
 
 
-def _fact(session: Session, member: Member, names: list[str]) -> ParameterFact:
-    trace = session.trace
+def _fact(seen: Seen, member: Member, names: list[str]) -> ParameterFact:
+    trace = seen.trace
     first = trace.leaves[member.leaves[0]]
     tensor = member.tensor if member.tensor is not None else first.ref()
     holders = [
         (names[index], watched)
-        for index, watched in enumerate(session.optimizers.seen)
+        for index, watched in enumerate(seen.optimizers.seen)
         if any(serial in watched.holds for serial in member.leaves)
     ]
     shape = tuple(tensor.shape) if tensor is not None else first.shape
@@ -92,7 +100,7 @@ def _fact(session: Session, member: Member, names: list[str]) -> ParameterFact:
     for size in shape:
         elements *= int(size)
     requires_grad = tensor.requires_grad if tensor is not None else True
-    steps = _steps(session, member, [watched for _, watched in holders])
+    steps = _steps(seen, member, [watched for _, watched in holders])
     plainly_live = member.membership is Membership.REGISTERED and any(step.delivered for step in steps)
     return ParameterFact(
         name=member.name,
@@ -104,48 +112,48 @@ def _fact(session: Session, member: Member, names: list[str]) -> ParameterFact:
         membership=member.membership,
         owner=member.owner,
         owner_class=member.owner_class,
-        definition=None if plainly_live else _definition(session, member),
+        definition=None if plainly_live else _definition(seen, member),
         optimizers=tuple(name for name, _ in holders),
         stepped=any(watched.steps for _, watched in holders),
-        moved=_moved(session, member),
-        written=any(trace.leaves[serial].written for serial in member.leaves) and session.optimizers.steps > 0,
-        opaque=_opaque(session, holders),
+        moved=_moved(seen, member),
+        written=any(trace.leaves[serial].written for serial in member.leaves) and seen.optimizers.steps > 0,
+        opaque=_opaque(seen, holders),
         steps=steps,
     )
 
 
-def _definition(session: Session, member: Member) -> Site | None:
+def _definition(seen: Seen, member: Member) -> Site | None:
     if member.membership is Membership.RECREATED:
-        return site_of(session.trace.leaves[member.leaves[0]].place, member.owner)
+        return site_of(seen.trace.leaves[member.leaves[0]].place, member.owner)
     if member.root_module is not None:
         site = definition_of(member.root_module, member.path)
         if site is not None:
             return site
-        built = session.registry.modules.get(member.root_serial)
+        built = seen.registry.modules.get(member.root_serial)
         if built is not None and built.place is not None:
             return site_of(built.place)
-    return site_of(session.trace.leaves[member.leaves[0]].place)
+    return site_of(seen.trace.leaves[member.leaves[0]].place)
 
 
-def _moved(session: Session, member: Member) -> bool | None:
-    before = session.optimizers.fingerprints.get(member.leaves[0])
+def _moved(seen: Seen, member: Member) -> bool | None:
+    before = seen.optimizers.fingerprints.get(member.leaves[0])
     return None if before is None or member.tensor is None else fingerprint(member.tensor) != before
 
 
-def _opaque(session: Session, holders: list[tuple[str, WatchedOptimizer]]) -> str:
-    if session.passes.functional and not session.passes.seen:
+def _opaque(seen: Seen, holders: list[tuple[str, WatchedOptimizer]]) -> str:
+    if seen.passes.functional and not seen.passes.seen:
         return FUNCTIONAL
-    if holders and session.optimizers.steps and not any(watched.steps for _, watched in holders):
+    if holders and seen.optimizers.steps and not any(watched.steps for _, watched in holders):
         return f"its optimizer `{holders[0][0]}` has not stepped yet"
     return ""
 
 
-def _steps(session: Session, member: Member, holders: list[WatchedOptimizer]) -> tuple[StepFact, ...]:
+def _steps(seen: Seen, member: Member, holders: list[WatchedOptimizer]) -> tuple[StepFact, ...]:
     stepped = [facts for watched in holders for serial in member.leaves if (facts := watched.facts.get(serial))]
     if stepped:
         return tuple(fact for facts in stepped for fact in facts)
     steps = []
-    for number, entry in enumerate((entry for entry in session.passes.seen), start=1):
+    for number, entry in enumerate((entry for entry in seen.passes.seen), start=1):
         arrived = [entry.facts[serial] for serial in member.leaves if serial in entry.facts]
         steps.append(
             StepFact(
@@ -159,25 +167,29 @@ def _steps(session: Session, member: Member, holders: list[WatchedOptimizer]) ->
     return tuple(steps)
 
 
-def _with_siblings(facts: list[ParameterFact]) -> list[ParameterFact]:
+def _completed(facts: list[ParameterFact], norms: list[float | None]) -> list[ParameterFact]:
+    """The facts with what only all of them together tell: whether siblings are trained, and what a step's rounding is measured against."""
     trained = {fact.root for fact in facts if any(step.reached for step in fact.steps)}
-    return [replace(fact, siblings_trained=fact.root in trained) for fact in facts]
-
-
-def _with_scales(facts: list[ParameterFact]) -> list[ParameterFact]:
-    """Each step's largest gradient norm among the parameters of the same module: what a rounding error is measured against."""
     largest: dict[tuple[str, int], float] = {}
     for fact in facts:
         for step in fact.steps:
             if step.grad_norm is not None and step.finite:
                 key = (fact.owner, step.step)
                 largest[key] = max(largest.get(key, 0.0), step.grad_norm)
-    return [replace(fact, steps=tuple(replace(step, scale=largest.get((fact.owner, step.step))) for step in fact.steps)) for fact in facts]
+    return [
+        replace(
+            fact,
+            weight_norm=norm,
+            siblings_trained=fact.root in trained,
+            steps=tuple(replace(step, scale=largest.get((fact.owner, step.step))) for step in fact.steps),
+        )
+        for fact, norm in zip(facts, norms, strict=True)
+    ]
 
 
-def _rebuilt(session: Session, assembler: Assembler, paths: dict[int, str]) -> tuple[LossRebuilt, ...]:
+def _rebuilt(seen: Seen, assembler: Assembler, paths: dict[int, str]) -> tuple[LossRebuilt, ...]:
     found: dict[int, LossRebuilt] = {}
-    for entry in session.passes.seen:
+    for entry in seen.passes.seen:
         for step in entry.rebuilt:
             node = assembler.number.get(step.serial)
             if node is not None:
@@ -220,14 +232,14 @@ def _first_line(node: ast.FunctionDef) -> int:
 
 
 def _own_notes(
-    session: Session, passes: Sequence[Pass], facts: list[ParameterFact], graph: FlowGraph, reached: set[int], indices: dict[int, int]
+    seen: Seen, passes: Sequence[Pass], facts: list[ParameterFact], graph: FlowGraph, reached: set[int], indices: dict[int, int]
 ) -> list[str]:
     notes = []
-    if session.passes.functional:
+    if seen.passes.functional:
         notes.append("part of this program takes gradients through torch.func, which is not judged")
     if any(entry.walk is not None and len(entry.walk.kinds) > WALK_LIMIT for entry in passes):
         notes.append(f"autograd's graph has more than {WALK_LIMIT:,} nodes: it was judged, and left out of the flow graph")
-    if session.traced:
+    if seen.traced:
         notes.extend(_incomplete(passes, facts, graph, reached, indices))
     return notes
 

@@ -59,34 +59,29 @@ def find_roots(registry: Registry, took_part: set[int], trace: Trace) -> list[Ro
     """The root modules, in the order built. `took_part` holds the serials of leaves that a pass reached or an optimizer holds."""
     live = registry.live()
     inner = {id(child) for _, module in live for child in module._modules.values() if child is not None}
-    hidden = {id(value) for _, module in live for _, value in _hidden_members(module) if isinstance(value, torch.nn.Module)}
+    holding = {id(module): found for _, module in live if (found := hidden_members(module))}
+    hidden = {id(value) for found in holding.values() for _, value in found if isinstance(value, torch.nn.Module)}
     roots = []
     for serial, module in live:
         if id(module) in inner or id(module) in hidden:
             continue
         parameters = list(module.parameters())
-        if not parameters and not _holds_hidden(module):
+        if not parameters and not any(id(child) in holding for child in module.modules()):
             continue
         leaves = {leaf.serial for parameter in parameters if (leaf := trace.leaf(parameter)) is not None}
-        if registry.modules[serial].called or leaves & took_part or any(registry.modules[s].called for s in _serials(registry, module)):
+        if registry.modules[serial].called or leaves & took_part or any(registry.was_called(child) for child in module.modules()):
             roots.append(Root(serial, module))
     return roots
 
 
-def _serials(registry: Registry, module: torch.nn.Module) -> list[int]:
-    return [registry.add(child, None) for child in module.modules()]
-
-
-def _holds_hidden(module: torch.nn.Module) -> bool:
-    return any(isinstance(value, torch.nn.Module) for child in module.modules() for _, value in _hidden_members(child))
-
-
-def _hidden_members(module: torch.nn.Module) -> Iterator[tuple[str, Any]]:
+def hidden_members(module: torch.nn.Module) -> list[tuple[str, Any]]:
     """(path, module or tensor) that `module` holds in plain attributes, lists and dicts, where `parameters()` does not look."""
+    found: list[tuple[str, Any]] = []
     for key, value in list(module.__dict__.items()):
         if type(value) in _PLAIN_VALUES or key in _SKIPPED or key.endswith(("_hooks", "_hooks_with_kwargs")):
             continue
-        yield from _inside(key, value, 0)
+        found.extend(_inside(key, value, 0))
+    return found
 
 
 def _inside(path: str, value: Any, depth: int) -> Iterator[tuple[str, Any]]:
@@ -170,7 +165,7 @@ def _add_hidden(
 ) -> None:
     for path, module in list(root.module.named_modules()):
         start = (_plain(path) + ".") if path else ""
-        for attribute, value in _hidden_members(module):
+        for attribute, value in hidden_members(module):
             full = start + attribute
             if isinstance(value, torch.nn.Module):
                 for inner_path, inner in value.named_modules():

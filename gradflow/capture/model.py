@@ -75,7 +75,8 @@ class _Step:
         """Forward, loss, backward, and the optimizer's step where there is one."""
         if self.optimizer is not None:
             self.optimizer.zero_grad()
-        output = self.model(*self.args, **self.kwargs)
+        forward = self.model
+        output = forward(*self.args, **self.kwargs)
         value = project(output) if self.loss is None else self._own_loss(output)
         if value is None:
             raise NothingToAudit(f"{type(self.model).__name__} returned no floating tensor, so there is no loss to take a gradient of")
@@ -90,7 +91,8 @@ class _Step:
 
     def _own_loss(self, output: Any) -> Any:
         assert self.loss is not None
-        return self.loss(self.model, output) if _takes_two(self.loss) else self.loss(output)
+        original = self.loss
+        return original(self.model, output) if _takes_two(original) else original(output)
 
 
 def _backward_of_nothing(value: torch.Tensor) -> None:

@@ -18,7 +18,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from gradflow.capture.frames import user_frame
 from gradflow.capture.numbers import fingerprint, measure
 from gradflow.capture.passes import Passes
-from gradflow.capture.patches import RECORDERS, Patches
+from gradflow.capture.patches import Patches
 from gradflow.capture.trace import Place
 from gradflow.capture.values import Trace
 from gradflow.graph.recording import StepFact
@@ -50,6 +50,7 @@ class Optimizers:
         self._after = after
         self._handles: list[Any] = []
         self._watched: dict[int, WatchedOptimizer] = {}
+        self._guard: Any = None
 
     def observe(self, patches: Patches) -> None:
         """Puts the watch in place."""
@@ -60,14 +61,28 @@ class Optimizers:
             with torch._C.DisableTorchFunction():
                 self.add(optimizer, sys._getframe(1))
 
+        original = torch.optim.Optimizer.zero_grad
+
+        def cleared(optimizer: torch.optim.Optimizer, *args: Any, **kwargs: Any) -> None:
+            with torch._C.DisableTorchFunction():
+                original(optimizer, *args, **kwargs)
+
         patches.put(torch.optim.Optimizer, "__init__", built)
+        patches.put(torch.optim.Optimizer, "zero_grad", cleared)
         self._handles = [register_optimizer_step_pre_hook(self._before_step), register_optimizer_step_post_hook(self._after_step)]
 
     def close(self) -> None:
         """Takes the hooks away."""
+        self.resume()
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
+
+    def resume(self) -> None:
+        """Lets calls be recorded again after a step; also where a step ended by an exception."""
+        if self._guard is not None:
+            self._guard.__exit__(None, None, None)
+            self._guard = None
 
     def add(self, optimizer: torch.optim.Optimizer, frame: FrameType | None) -> WatchedOptimizer:
         """Begins to watch an optimizer; a second call for the same one gives the first answer."""
@@ -102,7 +117,6 @@ class Optimizers:
         return held
 
     def _before_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-        recorder = RECORDERS.current
         with torch._C.DisableTorchFunction():
             watched = self.add(optimizer, None)
             held = self._look(watched, optimizer)
@@ -113,8 +127,10 @@ class Optimizers:
             if not _closure(args, kwargs):
                 self._judge(watched, held)
         self.trace.stepping += 1
-        if recorder is not None and not _closure(args, kwargs):
-            recorder.paused += 1
+        if not _closure(args, kwargs):
+            self.resume()
+            self._guard = torch._C.DisableTorchFunction()
+            self._guard.__enter__()
 
     def _judge(self, watched: WatchedOptimizer, held: list[tuple[int, torch.Tensor]]) -> None:
         assert self.passes is not None
@@ -137,9 +153,7 @@ class Optimizers:
             )
 
     def _after_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-        recorder = RECORDERS.current
-        if recorder is not None:
-            recorder.paused = max(0, recorder.paused - (0 if _closure(args, kwargs) else 1))
+        self.resume()
         self.trace.stepping = max(0, self.trace.stepping - 1)
         watched = self.add(optimizer, None)
         if _closure(args, kwargs):

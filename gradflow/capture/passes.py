@@ -160,8 +160,6 @@ class Passes:
         _blame_dropped(current, found)
         current.facts = measure({serial: grad for serial, grad in arrived.items() if not self._held(serial)})
         self._keep(current, found)
-        if RECORDERS.current is not None:
-            RECORDERS.current.paused = 0
         self._after(current)
 
     def _trains(self, serial: int) -> bool:

@@ -54,7 +54,7 @@ RECORDERS = Recorders()
 
 def observe_modules(patches: Patches, registry: Registry, trace: Trace) -> None:
     """Registers every module built, and keeps the stack of modules whose forward runs."""
-    init, setstate, call = torch.nn.Module.__init__, torch.nn.Module.__setstate__, torch.nn.Module.__call__
+    init, setstate, forward = torch.nn.Module.__init__, torch.nn.Module.__setstate__, torch.nn.Module.__call__
     register = torch.nn.Module.register_parameter
     running = RUNNING
 
@@ -72,10 +72,10 @@ def observe_modules(patches: Patches, registry: Registry, trace: Trace) -> None:
         try:
             if isinstance(self, torch.jit.ScriptModule):
                 reason = _scripted_reason(self)
-                return opaque(type(self).__name__, lambda: call(self, *args, **kwargs), (args, kwargs), list(self.parameters()), reason)
+                return opaque(type(self).__name__, lambda: forward(self, *args, **kwargs), (args, kwargs), list(self.parameters()), reason)
             if not self.training and isinstance(self, _OPAQUE):
-                return opaque(type(self).__name__, lambda: call(self, *args, **kwargs), (args, kwargs), list(self.parameters()))
-            out = call(self, *args, **kwargs)
+                return opaque(type(self).__name__, lambda: forward(self, *args, **kwargs), (args, kwargs), list(self.parameters()))
+            out = forward(self, *args, **kwargs)
             if len(serials) == 1 and registry.keep_calls:
                 registry.last_call = (self, out)
             return out
@@ -96,10 +96,10 @@ def observe_modules(patches: Patches, registry: Registry, trace: Trace) -> None:
 
 def observe_parameters(patches: Patches, trace: Trace) -> None:
     """`nn.Parameter(t)` is a new leaf, filled with the value of `t`."""
-    new = torch.nn.Parameter.__new__
+    original = torch.nn.Parameter.__new__
 
     def made(cls: Any, data: Any = None, requires_grad: bool = True) -> Any:
-        parameter = new(cls, data, requires_grad)
+        parameter = original(cls, data, requires_grad)
         recorder = RECORDERS.current
         if recorder is None or recorder.paused:
             return parameter
@@ -131,10 +131,10 @@ def observe_blind_spots(patches: Patches, trace: Trace) -> None:
 
 
 def _observe_arrays(patches: Patches, trace: Trace) -> None:
-    from_numpy = torch.from_numpy
+    original = torch.from_numpy
 
     def entered(array: Any) -> torch.Tensor:
-        out = from_numpy(array)
+        out = original(array)
         recorder = RECORDERS.current
         if recorder is not None and not recorder.paused and trace.leaky_files:
             found = user_frame(sys._getframe(1))
@@ -152,7 +152,7 @@ def _observe_arrays(patches: Patches, trace: Trace) -> None:
 
 def _observe_pickling(patches: Patches, trace: Trace) -> None:
     """A tensor on its way into a pickle; the plain one has a path of its own, which no event tells. A saved parameter is no leak."""
-    reduce: Any = torch.Tensor._reduce_ex_internal
+    original: Any = torch.Tensor._reduce_ex_internal
 
     def reduced(self: torch.Tensor, proto: Any) -> Any:
         recorder = RECORDERS.current
@@ -161,7 +161,7 @@ def _observe_pickling(patches: Patches, trace: Trace) -> None:
                 step = trace.find(self)
                 if step is not None and step.kind is not NodeKind.PARAMETER:
                     recorder.cut("pickle", [step], None, CutReason.HOST_SCALAR, sys._getframe(1), host=True)
-        return reduce(self, proto)
+        return original(self, proto)
 
     if hasattr(torch.Tensor, "_reduce_ex_internal"):
         patches.put(torch.Tensor, "_reduce_ex_internal", reduced)
@@ -186,12 +186,12 @@ def _observe_inference_mode(patches: Patches) -> None:
 
 
 def _observe_functions(patches: Patches) -> None:
-    apply = vars(torch.autograd.Function)["apply"].__func__
+    original = vars(torch.autograd.Function)["apply"].__func__
 
     def applied(cls: Any, *args: Any, **kwargs: Any) -> Any:
         recorder = RECORDERS.current
         if recorder is None or recorder.paused:
-            return apply(cls, *args, **kwargs)
+            return original(cls, *args, **kwargs)
         checkpoint = cls.__name__ == "CheckpointFunction"
         reason = CutReason.REENTRANT_CHECKPOINT if checkpoint else CutReason.CUSTOM_FUNCTION
         label = "checkpoint(use_reentrant=True)" if checkpoint else f"{cls.__name__}.apply"
@@ -200,7 +200,7 @@ def _observe_functions(patches: Patches) -> None:
         recorder.regions.forced.append(Region(reason, label, place, module=recorder.running[-1] if recorder.running else 0))
         first = torch._C._autograd._get_sequence_nr()
         try:
-            out = apply(cls, *args, **kwargs)
+            out = original(cls, *args, **kwargs)
         finally:
             recorder.regions.forced.pop()
         with torch._C.DisableTorchFunction():
@@ -228,11 +228,11 @@ def _observe_variable(patches: Patches, trace: Trace) -> None:
 
 def _observe_scripted(patches: Patches) -> None:
     """A scripted function runs outside Python: one operation, whose graph tells whether it detaches."""
-    call = torch.jit.ScriptFunction.__call__
+    original = torch.jit.ScriptFunction.__call__
 
     def called(self: Any, *args: Any, **kwargs: Any) -> Any:
         name = getattr(self, "name", "scripted function")
-        return opaque(name, lambda: call(self, *args, **kwargs), (args, kwargs), [], _scripted_reason(self))
+        return opaque(name, lambda: original(self, *args, **kwargs), (args, kwargs), [], _scripted_reason(self))
 
     patches.put(torch.jit.ScriptFunction, "__call__", called)
 
@@ -256,8 +256,8 @@ def _observe_transforms(patches: Patches, trace: Trace) -> None:
         if original is None:
             continue
 
-        def passed(value: Any, *rest: Any, _original: Any = original, **kwargs: Any) -> Any:
-            out = _original(value, *rest, **kwargs)
+        def passed(value: Any, *rest: Any, original: Any = original, **kwargs: Any) -> Any:
+            out = original(value, *rest, **kwargs)
             recorder = RECORDERS.current
             if recorder is None or recorder.paused or not isinstance(value, torch.Tensor) or not isinstance(out, torch.Tensor):
                 return out
@@ -271,32 +271,32 @@ def _observe_transforms(patches: Patches, trace: Trace) -> None:
 
 
 def _observe_threads(patches: Patches, trace: Trace) -> None:
-    run = threading.Thread.run
+    original = threading.Thread.run
 
     def ran(self: threading.Thread) -> None:
         with Recorder(trace) as recorder:
             RECORDERS.current = recorder
-            run(self)
+            original(self)
 
     patches.put(threading.Thread, "run", ran)
 
 
 def opaque(
     name: str,
-    call: Callable[[], Any],
+    original: Callable[[], Any],
     given: Any,
     parameters: list[torch.nn.Parameter],
     reason: CutReason = CutReason.NO_DERIVATIVE,
 ) -> Any:
-    """Runs `call` outside the mode and records it as one operation on the tensors in `given` and on `parameters`."""
+    """Runs `original` outside the mode and records it as one operation on the tensors in `given` and on `parameters`."""
     recorder = RECORDERS.current
     if recorder is None or recorder.paused:
-        return call()
+        return original()
     found = user_frame(sys._getframe(1))
     place = None if found is None else Place(found.f_code, found.f_lasti)
     first = torch._C._autograd._get_sequence_nr()
     with torch._C.DisableTorchFunction():
-        out = call()
+        out = original()
         _record_call(recorder, name, place, given, parameters, out, first, reason)
     return out
 

@@ -23,6 +23,7 @@ from gradflow.capture.frames import RUNNING, user_frame
 from gradflow.capture.grad_regions import GradRegions
 from gradflow.capture.trace import CUT, INERT, LIVE, REGION, Place, Step
 from gradflow.capture.values import Trace
+from gradflow.capture.writes import beside, leaf_among, mark_write, owners_of, rewrite
 from gradflow.graph.flow import CutReason, NodeKind
 
 _Tensor = torch.Tensor
@@ -194,106 +195,28 @@ class Recorder(TorchFunctionMode):
         return bytes(marks)
 
     def _write(
-        self,
-        kind: CallKind,
-        target: Any,
-        inputs: list[tuple[Any, Step]],
-        hosts: tuple[Step, ...],
-        place: Place | None,
-        first: int,
-        before: Any,
-        *,
-        overwrites: bool = False,
-    ) -> None:
-        """An in-place call: the value of `target`, of its base and of what it is an alias of is a new one from here on."""
+        self, kind: CallKind, target: Any, inputs: list[tuple[Any, Step]], hosts: tuple[Step, ...], place: Place | None, first: int,
+        before: Any, *, overwrites: bool = False,
+    ) -> None:  # fmt: skip
+        """An in-place call: the value of `target`, and of all that share its memory, is a new one from here on."""
         if not isinstance(target, _Tensor):
             return
         trace = self.trace
-        owners = self._owners(target)
-        leaf = next((leaf for owner, _ in owners if (leaf := trace.leaf(owner)) is not None), None)
-        others = [entry for entry in inputs if entry[0] is not target]
-        if leaf is not None and not others and not hosts:
+        owners = owners_of(trace, target)
+        leaf = leaf_among(trace, owners)
+        if leaf is not None and not hosts and all(value is target for value, _ in inputs):
             # Filling a parameter with numbers (initialisation, clamping) takes no other value in; it stays the leaf that it is.
             leaf.written = leaf.written or not trace.stepping
             return
         step = self.step(kind.name, place, inputs, [target], first)
         step.hosts = hosts
         if step.region is None:
-            step.marks = self._write_marks(inputs, target, first, before)
-            if kind.overwrites or overwrites:
-                step.reason = CutReason.OVERWRITE
-                step.marks = bytes(
-                    CUT if value is target and mark is INERT else mark for (value, _), mark in zip(inputs, step.marks, strict=True)
-                )
+            mark_write(step, kind, inputs, target, first, before, overwrites)
         elif target.requires_grad and not target.is_leaf:
-            # Autograd does not see a write under no_grad: what came before stays differentiable, what is written in does not.
-            old = next((source for value, source in inputs if value is target), None)
-            if old is not None:
-                step = self._joined(step, old, INERT, LIVE)
+            step = beside(trace, step, inputs, target)
         trace.writes += 1
         for owner, reason in owners:
-            self._rewrite(owner, step, reason)
-
-    def _write_marks(self, inputs: list[tuple[Any, Step]], target: Any, first: int, before: Any) -> bytes:
-        if not target.requires_grad:
-            return bytes(CUT if value is not None and value.requires_grad else INERT for value, _ in inputs)
-        nodes, leaves = border([target], first)
-        marks = bytearray()
-        for value, _ in inputs:
-            if value is None:
-                marks.append(INERT)
-            elif value is target:
-                marks.append(LIVE if before is not None and before in nodes else INERT if before is None else CUT)
-            elif not value.requires_grad:
-                marks.append(INERT)
-            else:
-                marks.append(LIVE if id(value) in leaves or value.grad_fn in nodes else CUT)
-        return bytes(marks)
-
-    def _joined(self, written: Step, old: Step | None, written_mark: int, old_mark: int, reason: CutReason = CutReason.DATA) -> Step:
-        """The value of a tensor of which a part, or an alias, was written: the old value and what was written into it."""
-        trace = self.trace
-        return Step(
-            next(trace.counter), written.name, written.place, (written,) if old is None else (written, old),
-            bytes([written_mark] if old is None else [written_mark, old_mark]), reason=reason,
-            module=written.module, pass_number=trace.pass_number,
-        )  # fmt: skip
-
-    def _rewrite(self, owner: torch.Tensor, step: Step, reason: CutReason | None) -> None:
-        """`owner` has a new value from `step`; with a `reason` where autograd does not know that the two share memory."""
-        trace = self.trace
-        leaf = trace.leaf(owner)
-        if leaf is not None:
-            leaf.written = leaf.written or not trace.stepping
-            mark = INERT if (step.region is not None and reason is None) or step.name == "data =" else CUT
-            leaf.step = Step(
-                next(trace.counter), "parameter", step.place, (step,), bytes([mark]), kind=NodeKind.PARAMETER, leaf=leaf.serial,
-                pass_number=trace.pass_number, reason=CutReason.DATA,
-            )  # fmt: skip
-            trace.file(owner, leaf.step)
-            return
-        ref = trace.values.get(id(owner))
-        old = ref.step if ref is not None and ref() is owner else None
-        if reason is not None:
-            step = self._joined(step, old, CUT, LIVE if owner.requires_grad else INERT, reason)
-        trace.file(owner, step)
-
-    def _owners(self, tensor: torch.Tensor) -> list[tuple[torch.Tensor, CutReason | None]]:
-        """`tensor`, and every tensor seen that shares its memory: the base of a view, and (with a reason) the source of `.data` or
-        `.detach()`."""
-        found: list[tuple[torch.Tensor, CutReason | None]] = []
-        stack: list[tuple[torch.Tensor, CutReason | None]] = [(tensor, None)]
-        while stack:
-            value, shared = stack.pop()
-            if any(value is other for other, _ in found):
-                continue
-            found.append((value, shared))
-            source, reason = self.trace.alias_of(value)
-            if source is not None:
-                stack.append((source, reason))
-            if value._is_view() and value._base is not None:
-                stack.append((value._base, shared))
-        return found
+            rewrite(trace, owner, step, reason)
 
     def _numbers(self, values: Iterable[Any], depth: int = 0) -> list[Step]:
         found: dict[int, Step] = {}
@@ -364,7 +287,7 @@ class Recorder(TorchFunctionMode):
         if step is not None and not (leaf is not None and step is leaf.step):
             made = self.cut("data =", [step], None, CutReason.DATA, sys._getframe(2))
             self.trace.writes += 1
-            self._rewrite(target, made, None)
+            rewrite(self.trace, target, made, None)
         elif leaf is not None:
             leaf.written = leaf.written or not self.trace.stepping
         return out

@@ -56,6 +56,11 @@ class Registry:
         self.modules[serial].called = True
         return serial
 
+    def was_called(self, module: torch.nn.Module) -> bool:
+        """Whether the module's forward ran while the registry watched."""
+        serial = self._serial_of.get(id(module))
+        return serial is not None and self.modules[serial].called and self.modules[serial].ref() is module
+
     def live(self) -> list[tuple[int, torch.nn.Module]]:
         """(serial, module) of every module that is still alive, in the order built."""
         return [(serial, module) for serial, built in self.modules.items() if (module := built.ref()) is not None]

@@ -13,7 +13,7 @@ from types import FrameType
 
 import torch
 
-from gradflow.capture.facts import build_recording
+from gradflow.capture.facts import Seen, build_recording
 from gradflow.capture.inventory import Root, find_roots
 from gradflow.capture.names import learn_names
 from gradflow.capture.optimizers import Optimizers, WatchedOptimizer
@@ -155,7 +155,10 @@ class Session:
         """All that was seen, as plain values."""
         self.look(sys._getframe(1))
         with torch._C.DisableTorchFunction():
-            return build_recording(self, target, crash=crash, timed_out=timed_out, notes=notes)
+            return build_recording(self._seen(), target, crash=crash, timed_out=timed_out, notes=notes)
+
+    def _seen(self) -> Seen:
+        return Seen(self.trace, self.registry, self.passes, self.optimizers, self.roots, self.names, self.traced)
 
     def _passed(self, entry: Pass) -> None:
         self.registry.keep_calls = False
