@@ -43,7 +43,7 @@ def leaf_among(trace: Trace, owners: list[Owner]) -> Leaf | None:
 
 
 def mark_write(step: Step, kind: CallKind, inputs: list[tuple[Any, Step]], target: Any, first: int, before: Any, overwrites: bool) -> None:
-    """Sets the marks of a write with gradients on. `before` is the `grad_fn` of `target` and `first` the sequence number before the call."""
+    """Sets the marks of a write with gradients on. `before`, `first`: `target.grad_fn` and the sequence number before the call."""
     step.marks = _marks(inputs, target, first, before)
     if kind.overwrites or overwrites:
         step.reason = CutReason.OVERWRITE
