@@ -89,13 +89,18 @@ def promised(names: dict[str, bool]) -> set[str]:
 
 @dataclass(frozen=True)
 class Repair:
-    """One finding put to the proof: the blamed `lines` were replaced by their twins. `trouble` says what went wrong; empty: all revived."""
+    """One finding put to the proof: the blamed `lines` were replaced by their twins. `trouble` says what went wrong; empty: all revived.
+
+    `explained`: what is left is a custom backward that gives None. It runs only once a gradient comes to it, so one run cannot see it
+    behind another cut.
+    """
 
     code: str
     reason: str
     lines: tuple[int, ...]
     testable: bool
     trouble: str = ""
+    explained: bool = False
 
 
 @dataclass(frozen=True)
@@ -207,9 +212,20 @@ def repair(program: Program, finding: gradflow.Finding, path: Path, folder: Path
     source = program.repaired(set(lines))
     if source is None:
         return Repair(finding.code, reason, lines, False)
+    dead = _still_dead(source, finding, folder / f"repaired_{program.seed}.py")
+    if not dead:
+        return Repair(finding.code, reason, lines, True)
+    silent = {number for number in program.twins if "Drop.apply(" in program.source.split("\n")[number - 1]}
+    further = program.repaired({*lines, *silent}) or source
+    explained = bool(silent) and not _still_dead(further, finding, folder / f"repaired_{program.seed}.py")
+    return Repair(finding.code, reason, lines, True, dead, explained)
+
+
+def _still_dead(source: str, finding: gradflow.Finding, path: Path) -> str:
+    """Which of the finding's parameters get no gradient from `source`, as a sentence; empty where all get one."""
     try:
-        arrived = ask_torch(source, folder / f"repaired_{program.seed}.py").arrived
+        arrived = ask_torch(source, path).arrived
     except RuntimeError as error:
-        return Repair(finding.code, reason, lines, True, f"the repaired program raises: {error}")
+        return f"the repaired program raises: {error}"
     dead = [name for name in finding.parameters if not arrived.get(name, False)]
-    return Repair(finding.code, reason, lines, True, f"still without a gradient: {', '.join(dead)}" if dead else "")
+    return f"still without a gradient: {', '.join(dead)}" if dead else ""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from oracle import Truth, ask_torch, disagreements, promised, repair, uncut
+from oracle import Truth, ask_torch, compare, disagreements, problems, promised, repair, uncut
 from program_cuts import CUTS
 from program_parts import OPERATIONS, Part
 from random_programs import Program, alone, generate
@@ -18,6 +18,13 @@ from gradflow.report import FindingSite, Role
 
 PROGRAMS = 300
 CHUNK = 15
+OPEN = {
+    36: "mark_non_differentiable inside no_grad leaves no trace: only the region is blamed",
+    136: "a value that went through tolist() in a block called twice under no_grad is judged unused, not severed",
+    207: "the indices of max(dim) inside no_grad are not told from its values: only the region is blamed",
+    209: "count_nonzero in a loop behind tolist() is overlooked: only the tolist() is blamed",
+}
+"""Seeds on which gradflow is known to be wrong, and how. One that has come right fails the test until it is taken out here."""
 
 
 def chunks() -> list[range]:
@@ -103,3 +110,16 @@ def test_verdict_against_autograd_is_a_disagreement() -> None:
     truth = Truth(torch.zeros(()), {"a": True, "b": False, "c": True, "d": False}, frozenset({"e"}))
     assert list(disagreements(truth, {"a": "live", "b": "severed", "c": "zero", "d": "undefined", "e": "frozen"})) == []
     assert len(list(disagreements(truth, {"a": "unused", "b": "zero", "c": "unknown", "e": "live"}))) == 5
+
+
+@pytest.mark.parametrize("seeds", chunks(), ids=chunk_name)
+def test_verdicts_agree_with_autograd_and_blamed_lines_revive_when_repaired(seeds: range, tmp_path: Path) -> None:
+    trouble: list[str] = []
+    for seed in seeds:
+        result = compare(generate(seed), tmp_path)
+        missed = [f"{one.code} lines {one.lines}: {one.trouble}" for one in result.repairs if one.trouble and not one.explained]
+        found = [f"seed {seed}: {text}" for text in (*problems(result), *missed)]
+        if seed in OPEN:
+            found = [] if found else [f"seed {seed} has come right: take it out of OPEN"]
+        trouble += found
+    assert trouble == []

@@ -58,6 +58,7 @@ def compare_seed(seed: int) -> tuple[Counter[str], list[str]]:
     counts["tested"] = sum(one.testable for one in result.repairs)
     counts["untestable"] = sum(not one.testable for one in result.repairs)
     counts["missed"] = sum(bool(one.trouble) for one in result.repairs)
+    counts["explained"] = sum(one.explained for one in result.repairs)
     for one in result.repairs:
         outcome = "missed" if one.trouble else "revived" if one.testable else "untestable"
         counts[f"{one.reason} {outcome}"] += 1
@@ -86,6 +87,7 @@ def table(totals: Counter[str]) -> str:
         ("blames tested by repair", tested),
         ("  revived", f"{tested - missed}{share}"),
         ("  missed", missed),
+        ("    a backward gives None further on", totals["explained"]),
         ("blames on lines without a twin", totals["untestable"]),
     ]
     lines = [f"{name:<40}{value}" for name, value in rows]
