@@ -224,7 +224,7 @@ OPERATIONS = (
     Part("copy_", "{o} = {h} * 1.0\n{o}.copy_({g}) ~> {o}.add_({g})"),
     Part("overwrite-all", "{o} = {h} * 1.0\n{o}[:] = {g} ~> {o}[:] += {g}"),
     Part("sampled-with-gradient", "torch.manual_seed({k})\n{o} = torch.distributions.Normal({h}, 1.0).rsample()"),
-    Part("tensor-hook", "{o} = {h} * 1.0\nif {o}.requires_grad:\n    {o}.register_hook(lambda grad: grad * 0.5)"),
+    Part("tensor-hook", "{o} = {h} * 1.0\nif {o}.requires_grad:\n    {o}.register_hook(lambda grad: grad if grad is None else grad * 0.5)"),
     Part(
         "module-hook",
         "{o} = self.m{k}({h})",
