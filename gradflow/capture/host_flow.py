@@ -24,6 +24,17 @@ def depends(code: CodeType, leaving: Place, entering: Place, tensors: frozenset[
 
     `tensors` are lines on which numbers were seen to go into a torch call: what such a statement assigns is a tensor, and followed as one.
     """
+    key = (id(code), leaving.instruction, entering.instruction, tensors)
+    if key not in _ANSWERS:
+        _ANSWERS[key] = (code, _depends(code, leaving, entering, tensors))
+    return _ANSWERS[key][1]
+
+
+_ANSWERS: dict[tuple[int, int, int, frozenset[int]], tuple[CodeType, bool]] = {}
+"""Answers by place: a loop asks the same thing in every round. The code stands beside, so that its identity stays its own."""
+
+
+def _depends(code: CodeType, leaving: Place, entering: Place, tensors: frozenset[int]) -> bool:
     function = _function(code)
     if function is None:
         return False

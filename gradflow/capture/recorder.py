@@ -21,7 +21,7 @@ from gradflow.capture.autograd_walk import border
 from gradflow.capture.calls import HOST_CALLS, TENSOR_MAKERS, CallKind, cut_reason, silent_calls
 from gradflow.capture.frames import RUNNING, user_frame
 from gradflow.capture.grad_regions import GradRegions
-from gradflow.capture.trace import CUT, INERT, LIVE, REGION, Place, Step
+from gradflow.capture.trace import CUT, INERT, LIVE, REGION, ROUND_TRIPS, Place, Step
 from gradflow.capture.values import Trace
 from gradflow.capture.writes import beside, leaf_among, mark_write, owners_of, rewrite
 from gradflow.graph.flow import CutReason, NodeKind
@@ -116,14 +116,14 @@ class Recorder(TorchFunctionMode):
         place = None if frame is None else Place(frame.f_code, frame.f_lasti)
         hosts: tuple[Step, ...] = ()
         if trace.leaky_files and frame is not None and (scalars or kind.makes) and frame.f_code.co_filename in trace.leaky_files:
-            known = self._numbers((*args, *(kwargs or {}).values()))
+            known = [step for step in self._numbers((*args, *(kwargs or {}).values())) if step.hosted < ROUND_TRIPS]
             inputs += [(None, step) for step in known]
             if (
                 not known
                 and frame.f_code in trace.leaky_code
                 and (kind.makes or _computed((*args, *(kwargs or {}).values()), frame.f_code))
             ):
-                hosts = tuple(trace.leaky_code[frame.f_code].values())
+                hosts = tuple(step for step in trace.leaky_code[frame.f_code].values() if step.hosted < ROUND_TRIPS)
         if not inputs and not hosts:
             return
         if kind.in_place:
@@ -140,7 +140,7 @@ class Recorder(TorchFunctionMode):
             fresh = [value for value in group if id(value) not in given] if group else group
             if fresh:
                 step = self.step(kind.name, place, inputs, fresh, first, atomic=kind.atomic)
-                step.hosts = hosts
+                _host(step, hosts)
                 for value in fresh:
                     trace.file(value, step)
             elif group and kwargs and kwargs.get("out") is not None:
@@ -153,6 +153,8 @@ class Recorder(TorchFunctionMode):
         trace = self.trace
         sources = tuple([entry[1] for entry in inputs])
         step = Step(next(trace.counter), name, place, sources, pass_number=trace.pass_number)
+        if trace.leaky_files and sources:
+            step.hosted = max([source.hosted for source in sources])
         if self.running:
             step.module = self.running[-1]
         if not _grad_enabled():
@@ -209,7 +211,7 @@ class Recorder(TorchFunctionMode):
             leaf.written = leaf.written or not trace.stepping
             return
         step = self.step(kind.name, place, inputs, [target], first)
-        step.hosts = hosts
+        _host(step, hosts)
         if step.region is None:
             mark_write(step, kind, inputs, target, first, before, overwrites)
         elif target.requires_grad and not target.is_leaf:
@@ -270,6 +272,7 @@ class Recorder(TorchFunctionMode):
             next(trace.counter), name, place, tuple(sources), bytes([CUT]) * len(sources), reason=reason, pass_number=trace.pass_number,
             kind=NodeKind.HOST if host else NodeKind.OPERATION, module=self.running[-1] if self.running else 0,
         )  # fmt: skip
+        step.hosted = max([source.hosted for source in sources], default=0) + host
         if not _grad_enabled() and not host:
             step.region = self.regions.now(place)
         if out is not None:
@@ -326,6 +329,13 @@ class _Leaver:
             key = id(out)
             trace.arrays[key] = step
             weakref.finalize(out, trace.arrays.pop, key, None)
+
+
+def _host(step: Step, hosts: tuple[Step, ...]) -> None:
+    """Names the steps from which `step` may take a number."""
+    if hosts:
+        step.hosts = hosts
+        step.hosted = max(step.hosted, *(host.hosted for host in hosts))
 
 
 def _computed(values: Iterable[Any], code: CodeType) -> bool:

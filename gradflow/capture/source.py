@@ -58,10 +58,23 @@ def site_at(file: str, span: tuple[int, int, int, int], function: str = "", modu
     return Site(shown_path(file), line, column + 1, end_line, end_column + 1, function, module, source, context)
 
 
+_Known = dict[tuple[int, int, str], tuple[CodeType, Site]]
+_SITES: _Known = {}
+_REGIONS: dict[tuple[int, int, str, str], tuple[CodeType, Site | None]] = {}
+
+
 def site_of(place: Place | None, module: str = "") -> Site | None:
     """The site of a call: of its whole expression, or from the attribute's line on where a chain of calls spans several lines."""
     if place is None:
         return None
+    key = (id(place.code), place.instruction, module)
+    if key not in _SITES:
+        # The code is kept with its site, so that its identity stays its own; hashing a code object would cost more than reading it.
+        _SITES[key] = (place.code, _call_site(place, module))
+    return _SITES[key][1]
+
+
+def _call_site(place: Place, module: str) -> Site:
     code = place.code
     span = _span(code, place.instruction)
     file = code.co_filename
@@ -72,6 +85,16 @@ def site_of(place: Place | None, module: str = "") -> Site | None:
 
 def region_site(region: Region, module: str = "") -> Site | None:
     """The site of what switched gradients off: a `with` header, a decorator, or a call."""
+    code = region.decorated or (region.place.code if region.place is not None else None)
+    if code is None:
+        return None
+    key = (id(code), region.place.instruction if region.place is not None else -1, region.label, module)
+    if key not in _REGIONS:
+        _REGIONS[key] = (code, _region_site(region, module))
+    return _REGIONS[key][1]
+
+
+def _region_site(region: Region, module: str) -> Site | None:
     if region.decorated is not None:
         return _decorator_site(region.decorated, region.label, module)
     if region.place is None:

@@ -49,11 +49,12 @@ class Step:
     `reason`: what a CUT mark means; a REGION mark means that the operation is harmless, but ran in the `region`.
     `first`/`last` bracket the autograd nodes that the call made, by sequence number; `module` is the serial of the running module and
     `leaf` the serial of the leaf it stands for (0: none); `hosts`: steps in the same function whose values left torch before this call,
-    candidates for a way back through Python arithmetic.
+    candidates for a way back through Python arithmetic; `hosted`: how many such round trips may lie behind its value.
     """
 
     __slots__ = (
         "first",
+        "hosted",
         "hosts",
         "kind",
         "last",
@@ -98,6 +99,11 @@ class Step:
         self.first = -1
         self.last = -1
         self.hosts: tuple[Step, ...] = ()
+        self.hosted = 0
+
+
+ROUND_TRIPS = 64
+"""A value is followed through at most so many round trips through Python: an environment's loop would otherwise keep its whole past."""
 
 
 def steps_above(starts: Iterable[Step]) -> list[Step]:
