@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch.autograd.function import FunctionCtx
 
 from gradflow.capture.autograd_walk import border
 from gradflow.capture.frames import RUNNING, user_frame
@@ -197,6 +198,7 @@ def _observe_functions(patches: Patches) -> None:
         label = "checkpoint(use_reentrant=True)" if checkpoint else f"{cls.__name__}.apply"
         found = user_frame(sys._getframe(1))
         place = None if found is None else Place(found.f_code, found.f_lasti)
+        recorder.marked.clear()
         recorder.regions.forced.append(Region(reason, label, place, module=recorder.running[-1] if recorder.running else 0))
         first = torch._C._autograd._get_sequence_nr()
         try:
@@ -207,7 +209,15 @@ def _observe_functions(patches: Patches) -> None:
             _record_call(recorder, cls.__name__, place, (args, kwargs), [], out, first, reason)
         return out
 
+    mark = FunctionCtx.mark_non_differentiable
+
+    def marked(self: Any, *args: Any) -> None:
+        mark(self, *args)
+        if RECORDERS.current is not None:
+            RECORDERS.current.marked.update(id(value) for value in args)
+
     patches.put(torch.autograd.Function, "apply", classmethod(applied))
+    patches.put(FunctionCtx, "mark_non_differentiable", marked)
 
 
 def _observe_variable(patches: Patches, trace: Trace) -> None:
@@ -316,7 +326,7 @@ def _record_call(
         nodes, leaves = border(group, first) if group[0].requires_grad else (set(), set())
         for value, _ in inputs:
             if not value.requires_grad:
-                marks.append(INERT)
+                marks.append(CUT if id(group[0]) in recorder.marked else INERT)
             else:
                 marks.append(LIVE if id(value) in leaves or value.grad_fn in nodes else CUT)
         known = [ref.step for value in group if (ref := trace.values.get(id(value))) is not None and ref() is value]
@@ -330,7 +340,7 @@ def _record_call(
         step.module = recorder.running[-1] if recorder.running else 0
         if not torch.is_grad_enabled() and not recorder.regions.forced:
             step.region = recorder.regions.now(place)
-            step.marks = bytes([REGION]) * len(sources)
+            step.marks = bytes([CUT if id(group[0]) in recorder.marked else REGION]) * len(sources)
         elif group[0].requires_grad:
             step.first, step.last = first, torch._C._autograd._get_sequence_nr()
         for value in group:

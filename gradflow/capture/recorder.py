@@ -40,6 +40,7 @@ class Recorder(TorchFunctionMode):
         super().__init__()
         self.trace = trace
         self.paused = 0
+        self.marked: set[int] = set()
         self.regions = GradRegions()
         self.running = RUNNING.serials
         self._silent = silent_calls()
@@ -69,12 +70,14 @@ class Recorder(TorchFunctionMode):
             kind = self._kinds[func] = CallKind(func)
         find = self.trace.find
         inputs: list[tuple[Any, Step]] = []
-        scalars = False
+        scalars = strangers = False
         for value in args[1:] if kind.shape_only else args:
             if isinstance(value, _Tensor):
                 step = find(value)
                 if step is not None:
                     inputs.append((value, step))
+                else:
+                    strangers = True
             elif type(value) in _SCALARS:
                 scalars = True
             elif isinstance(value, (list, tuple)):
@@ -87,7 +90,7 @@ class Recorder(TorchFunctionMode):
         before = inputs[0][0].grad_fn if inputs and kind.in_place and inputs[0][0].requires_grad else None
         first = _sequence()
         out = func(*args, **kwargs) if kwargs else func(*args)
-        self._record(kind, args, kwargs, inputs, scalars, out, first, before)
+        self._record(kind, args, kwargs, inputs, (scalars, strangers), out, first, before)
         return out
 
     def _gather(self, values: Iterable[Any], inputs: list[tuple[Any, Step]]) -> bool:
@@ -109,20 +112,20 @@ class Recorder(TorchFunctionMode):
         return scalars
 
     def _record(
-        self, kind: CallKind, args: Any, kwargs: Any, inputs: list[tuple[Any, Step]], scalars: bool, out: Any, first: int, before: Any
-    ) -> None:
+        self, kind: CallKind, args: Any, kwargs: Any, inputs: list[tuple[Any, Step]], foreign: tuple[bool, bool], out: Any, first: int,
+        before: Any,
+    ) -> None:  # fmt: skip
+        """Files a step for what a call gave. `foreign`: numbers, and tensors that nothing known made, are among what it took."""
         trace = self.trace
         frame = user_frame(sys._getframe(2))
         place = None if frame is None else Place(frame.f_code, frame.f_lasti)
         hosts: tuple[Step, ...] = ()
-        if trace.leaky_files and frame is not None and (scalars or kind.makes) and frame.f_code.co_filename in trace.leaky_files:
-            known = [step for step in self._numbers((*args, *(kwargs or {}).values())) if step.hosted < ROUND_TRIPS]
+        scalars, strangers = foreign
+        if trace.leaky_files and frame is not None and (scalars or strangers or kind.makes):
+            values = (*args, *(kwargs or {}).values())
+            known = [step for step in self._numbers(values) if step.hosted < ROUND_TRIPS] if scalars or kind.makes else []
             inputs += [(None, step) for step in known]
-            if (
-                not known
-                and frame.f_code in trace.leaky_code
-                and (kind.makes or _computed((*args, *(kwargs or {}).values()), frame.f_code))
-            ):
+            if not known and frame.f_code in trace.leaky_code and (strangers or kind.makes or _computed(values, frame.f_code)):
                 hosts = tuple(step for step in trace.leaky_code[frame.f_code].values() if step.hosted < ROUND_TRIPS)
         if not inputs and not hosts:
             return
@@ -134,9 +137,7 @@ class Recorder(TorchFunctionMode):
         if not outputs:
             return
         given = {id(value) for value, _ in inputs}
-        live = [value for value in outputs if value.requires_grad]
-        dead = [value for value in outputs if not value.requires_grad]
-        for group in (live, dead):
+        for group in _alike(outputs):
             fresh = [value for value in group if id(value) not in given] if group else group
             if fresh:
                 step = self.step(kind.name, place, inputs, fresh, first, atomic=kind.atomic)
@@ -350,6 +351,16 @@ def _computed(values: Iterable[Any], code: CodeType) -> bool:
         elif type(value).__name__ == "ndarray":
             return True
     return False
+
+
+def _alike(outputs: list[torch.Tensor]) -> list[list[torch.Tensor]]:
+    """Outputs by what autograd does for them: those with a gradient, those without, and integers (the indices of a `max`)."""
+    if len(outputs) == 1:
+        return [outputs]
+    groups: tuple[list[torch.Tensor], list[torch.Tensor], list[torch.Tensor]] = ([], [], [])
+    for value in outputs:
+        groups[0 if value.requires_grad else 1 if value.is_floating_point() or value.is_complex() else 2].append(value)
+    return [group for group in groups if group]
 
 
 def _tensors(out: Any) -> list[torch.Tensor]:
