@@ -44,6 +44,19 @@ _GLYPHS = {
     Verdict.UNKNOWN: "–",
 }
 
+WORST_FIRST = (
+    Verdict.SEVERED,
+    Verdict.UNDEFINED,
+    Verdict.NONFINITE,
+    Verdict.ESCAPED,
+    Verdict.ZERO,
+    Verdict.UNUSED,
+    Verdict.UNKNOWN,
+    Verdict.LIVE,
+    Verdict.FROZEN,
+)
+"""Which verdict stands for a module with several. LIVE before FROZEN: a frozen base with a live adapter learns."""
+
 
 class Influence(str, Enum):
     """What the trace says of a parameter that autograd did not reach."""

@@ -21,19 +21,6 @@ VERDICT_STYLE = {
 
 SEVERITY_STYLE = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.INFO: "bold cyan"}
 
-WORST_FIRST = (
-    Verdict.SEVERED,
-    Verdict.UNDEFINED,
-    Verdict.NONFINITE,
-    Verdict.ESCAPED,
-    Verdict.ZERO,
-    Verdict.UNUSED,
-    Verdict.UNKNOWN,
-    Verdict.LIVE,
-    Verdict.FROZEN,
-)
-"""Which verdict stands for a module with several. LIVE before FROZEN: a frozen base with a live adapter learns."""
-
 
 @dataclass(frozen=True, slots=True)
 class Glyphs:

@@ -13,9 +13,9 @@ from rich.text import Text
 
 from gradflow.graph.blame import incoming, upstream
 from gradflow.graph.flow import EdgeKind, FlowGraph, NodeKind
-from gradflow.render.glyphs import VERDICT_STYLE, WORST_FIRST, Glyphs
+from gradflow.render.glyphs import VERDICT_STYLE, Glyphs
 from gradflow.report import ParameterRow, Report
-from gradflow.verdict import Verdict
+from gradflow.verdict import WORST_FIRST, Verdict
 
 MOST_MODULES = 8
 
