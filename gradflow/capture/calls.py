@@ -65,6 +65,9 @@ _SHAPE_ONLY = frozenset({
 })  # fmt: skip
 """Calls that read no value of their first tensor, only its shape and type."""
 
+COPIERS = frozenset({"tensor", "new_tensor", "scalar_tensor", "full"})
+"""Calls after which nothing connects the new tensor with the ones that it was made of."""
+
 CASTS = frozenset({"to", "type", "long", "int", "short", "char", "byte", "bool", "type_as", "double", "float", "half", "bfloat16", "trunc"})
 
 HOST_CALLS = {

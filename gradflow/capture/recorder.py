@@ -18,7 +18,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from gradflow.capture.autograd_walk import border
-from gradflow.capture.calls import HOST_CALLS, TENSOR_MAKERS, CallKind, cut_reason, silent_calls
+from gradflow.capture.calls import COPIERS, HOST_CALLS, TENSOR_MAKERS, CallKind, cut_reason, silent_calls
 from gradflow.capture.frames import RUNNING, user_frame
 from gradflow.capture.grad_regions import GradRegions
 from gradflow.capture.trace import CUT, INERT, LIVE, REGION, ROUND_TRIPS, Place, Step
@@ -164,7 +164,7 @@ class Recorder(TorchFunctionMode):
             step.reason = cut_reason(name)
             return step
         head = outputs[0]
-        if head.requires_grad:
+        if head.requires_grad and not (name in TENSOR_MAKERS and head.is_leaf):
             step.first, step.last = first, _sequence()
             step.marks = self._live_marks(inputs, outputs, first, atomic)
         else:
@@ -178,7 +178,7 @@ class Recorder(TorchFunctionMode):
             return bytes(
                 CUT if value is not None and (value.is_floating_point() or value.is_complex()) else harmless for value, _ in inputs
             )
-        copies = name in TENSOR_MAKERS
+        copies = name in COPIERS
         switched_off = harmless == REGION
         return bytes(
             CUT if value is not None and (copies or (value.requires_grad and not switched_off)) else harmless for value, _ in inputs

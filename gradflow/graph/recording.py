@@ -47,6 +47,8 @@ class StepFact:
     `reached`: autograd's graph led from a loss to it. `delivered`: `.grad` was there when the step was taken.
     `grad_norm`: L2 norm over all elements, None where nothing was delivered; `finite`: no NaN or Inf in the gradient.
     `scale`: the largest gradient norm of any parameter of the same module in that step, for the relative noise floor.
+    `lr`: the learning rate of its group, None where no optimizer stepped. `cleared`: a gradient had arrived, and `zero_grad` took it away
+    before the step. `moved`: the step changed the value, None where that was not measured.
     """
 
     step: int
@@ -55,6 +57,9 @@ class StepFact:
     grad_norm: float | None = None
     finite: bool = True
     scale: float | None = None
+    lr: float | None = None
+    cleared: bool = False
+    moved: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,10 @@ class ParameterFact:
     `definition`: where it, or the module that holds it, is assigned in `__init__` (for RECREATED: the constructor call).
     `optimizers`: names of those that hold it. `stepped`: one of these took a step. `moved`: its value changed between first and last
     watched moment (None: not known). `written`: its value was written between watched steps by something else than an optimizer.
+    `evaluating`: its root module ran in eval mode. `twin`: the name of another root, or of another child of the same module, with the same
+    class and shapes, empty if there is none. `made_late`: it was made after every optimizer of the program was built. `thawed`: it was
+    frozen when the optimizers were built, and requires a gradient now. `peak_lr`: the highest learning rate that its group is known to
+    reach. `largest_weight`: the largest absolute value in it.
     `opaque`: why this run cannot tell, empty where it can. `siblings_trained`: another parameter of the same root got a gradient.
     """
 
@@ -84,18 +93,32 @@ class ParameterFact:
     written: bool = False
     weight_norm: float | None = None
     siblings_trained: bool = False
+    evaluating: bool = False
+    twin: str = ""
+    made_late: bool = False
+    thawed: bool = False
+    peak_lr: float | None = None
+    largest_weight: float | None = None
     opaque: str = ""
     steps: tuple[StepFact, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class OptimizerFact:
-    """One optimizer: its variable's name, its class, where it was built, how many steps it took."""
+    """One optimizer: its variable's name, its class, where it was built, how many steps it took.
+
+    `held` counts its parameters, `trainable` those that require a gradient. `scheduled`: a schedule changes its learning rate.
+    `waited`: how many steps other optimizers took, or backward passes were made, while it took none.
+    """
 
     name: str
     kind: str
     site: Site | None
     steps: int
+    held: int = 0
+    trainable: int = 0
+    scheduled: bool = False
+    waited: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +139,63 @@ class GradientDropped:
 
 
 @dataclass(frozen=True, slots=True)
+class GradientCleared:
+    """A `zero_grad` between a backward pass and the step of an optimizer: where it stands, and whose gradients it took (indices)."""
+
+    optimizer: str
+    site: Site | None
+    parameters: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StaleOptimizer:
+    """An optimizer that holds tensors which belong to no module any more. `replacement`: where the new ones took their place;
+    `parameters`: the new ones (indices), which it does not hold; `old`: names of the tensors that it holds in vain."""
+
+    optimizer: str
+    site: Site | None
+    replacement: Site | None
+    parameters: tuple[int, ...]
+    old: tuple[str, ...]
+
+
+class Trouble(str, Enum):
+    """What goes wrong in the numbers of a backward pass."""
+
+    ZERO = "zero"
+    NONFINITE = "nonfinite"
+
+
+class Operand(str, Enum):
+    """What makes an operation's derivative zero: what a fault would have to be mended in."""
+
+    CONSTANT = "constant"  # a number, or a derivative that is zero everywhere (sign, round)
+    SHAPE = "shape"  # one element where several were meant (softmax, norm)
+    PARAMETER = "parameter"  # a value that parameters have a part in (a dead ReLU)
+    BATCH = "batch"  # this batch's data alone (a mask, a reward of zero)
+
+
+@dataclass(frozen=True, slots=True)
+class NumericOrigin:
+    """The operation at which a gradient becomes zero, or NaN or Inf, on its way back, in every step in which that was looked at.
+
+    `operation` is the call as written (`relu`), `autograd` its backward node; `node` its number in the flow graph (-1: none).
+    `satisfied`: nothing but sums and constants stand between it and a loss that is zero there: a hinge that is met.
+    `forward_finite`: what went into the loss was finite; False where NaN was there before any backward pass.
+    """
+
+    trouble: Trouble
+    operation: str
+    autograd: str
+    site: Site | None
+    node: int
+    parameters: tuple[int, ...]
+    operand: Operand = Operand.PARAMETER
+    satisfied: bool = False
+    forward_finite: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Recording:
     """All that one run told. `crash` is the user's own traceback where the program raised, and `ended` says how the run ended."""
 
@@ -127,6 +207,9 @@ class Recording:
     optimizer_steps: int = 0
     rebuilt: tuple[LossRebuilt, ...] = ()
     dropped: tuple[GradientDropped, ...] = ()
+    cleared: tuple[GradientCleared, ...] = ()
+    stale: tuple[StaleOptimizer, ...] = ()
+    origins: tuple[NumericOrigin, ...] = ()
     notes: tuple[str, ...] = ()
     crash: str = ""
     timed_out: bool = False

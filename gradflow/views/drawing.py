@@ -43,7 +43,7 @@ class Card:
     """A module, or a line of functional code, with its parameters.
 
     `counts` holds (verdict, parameters) in the enum's order; `rows` is empty where a bar stands for them. `times` equal siblings are
-    folded into it. `module` is the path that a click opens, `names` are the parameters it stands for.
+    folded into it; `modules` are the paths that it stands for, and the first of them is what a click opens.
     """
 
     title: str
@@ -54,22 +54,22 @@ class Card:
     rows: tuple[Row, ...] = ()
     times: int = 1
     note: str = ""
-    module: str = ""
-    names: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
     """A finding, drawn where it happens: a headline, the place, and the user's lines as (number, text, lit).
 
-    `on_path` is False for a finding that stands beside the flow, tied to the box that it is about. `intended` is one that is no fault.
+    `finding` is its number in the report. `on_path` is False for a finding that stands beside the flow, tied to the box that it is about.
+    `intended` is one that is no fault.
     """
 
     headline: str
     place: str
     lines: tuple[tuple[int, str, bool], ...]
     verdict: Verdict
-    code: str = ""
+    finding: int = -1
     on_path: bool = True
     intended: bool = False
 

@@ -1,0 +1,187 @@
+"""A drawing as DOT text. Built with the `graphviz` package; which program draws it is not this module's business."""
+
+from __future__ import annotations
+
+import textwrap
+
+import graphviz
+
+from gradflow.render.dot_cards import card_label, excerpt_label, grid_label, legend_label, title_label
+from gradflow.render.markup import xml
+from gradflow.render.palette import PALETTES, Palette, Theme
+from gradflow.verdict import Verdict
+from gradflow.views.drawing import Arrow, Box, Card, Direction, Drawing, Excerpt, Flow, Frame, Grid, Join, Pill, Shape
+
+FONT = "Helvetica"
+_FLOW_VERDICT = {Flow.GRADIENT: Verdict.LIVE, Flow.ZERO: Verdict.ZERO, Flow.DEAD: Verdict.SEVERED}
+
+
+def to_dot(drawing: Drawing, theme: Theme = Theme.LIGHT, *, heading: bool = True) -> str:
+    """The drawing as DOT text, ended by a line feed. Without `heading` the title and the legend are left out: the page has them."""
+    palette = PALETTES[theme]
+    graph = graphviz.Digraph("gradflow", comment="")
+    graph.comment = None
+    graph.attr("graph", **_graph_attributes(drawing, palette, heading))
+    graph.attr("node", fontname=FONT, fontcolor=palette.ink, fontsize="12")
+    graph.attr("edge", fontname=FONT, fontsize="10")
+    page = graphviz.Digraph("cluster_page")
+    page.attr(style="invis", margin="8", labeljust="l", labelloc="t")
+    if heading:
+        page.attr(label=title_label(palette, *_heading(drawing)))
+    _add_frames(page, drawing, palette)
+    for arrow in drawing.arrows:
+        page.edge(f"b{arrow.source}", f"b{arrow.target}", **_arrow_attributes(arrow, drawing, palette))
+    graph.subgraph(page)
+    return str(graph.source)
+
+
+def _graph_attributes(drawing: Drawing, palette: Palette, heading: bool) -> dict[str, str]:
+    down = drawing.direction is Direction.DOWN
+    attributes = {
+        "bgcolor": palette.page,
+        "rankdir": drawing.direction.value,
+        "fontname": FONT,
+        "fontcolor": palette.ink,
+        "pad": ".25",
+        "ranksep": "0.3" if down else "0.45",
+        "nodesep": "0.45" if down else "0.3",
+        "splines": "spline",
+        "labelloc": "b",
+        "labeljust": "c" if not down else "l",
+    }
+    if len(drawing.boxes) > 80:
+        # Crossing minimisation takes most of the time of a big drawing, and its later rounds bring little.
+        attributes |= {"mclimit": "0.3", "nslimit": "3", "nslimit1": "3"}
+    if heading:
+        attributes["label"] = legend_label(palette, drawing)
+    return attributes
+
+
+def _heading(drawing: Drawing) -> tuple[list[str], list[str]]:
+    """The lines of the title and of the subtitle, no wider than the drawing is likely to be."""
+    down = drawing.direction is Direction.DOWN
+    return _balanced(drawing.title, 56 if down else 90), _balanced(drawing.subtitle, 76 if down else 130)
+
+
+def _balanced(text: str, width: int) -> list[str]:
+    """`text` in as few lines of `width` characters as it needs, all about as long."""
+    lines = textwrap.wrap(text, width)
+    for narrower in range(len(text) // max(len(lines), 1), width):
+        again = textwrap.wrap(text, narrower)
+        if len(again) == len(lines):
+            return again
+    return lines
+
+
+def _add_frames(page: graphviz.Digraph, drawing: Drawing, palette: Palette) -> None:
+    """Nests the frames, innermost first: a subgraph is copied when it is added."""
+    clusters = [graphviz.Digraph(f"cluster_{number}") for number in range(len(drawing.frames))]
+    for cluster, frame in zip(clusters, drawing.frames, strict=True):
+        cluster.attr(**_frame_attributes(frame, palette))
+    for number, box in enumerate(drawing.boxes):
+        place = clusters[box.frame] if box.frame >= 0 else page
+        place.node(f"b{number}", **_box_attributes(number, box, palette))
+    for number in range(len(clusters) - 1, -1, -1):
+        parent = drawing.frames[number].parent
+        (clusters[parent] if parent >= 0 else page).subgraph(clusters[number])
+
+
+def _frame_attributes(frame: Frame, palette: Palette) -> dict[str, str]:
+    mark = palette.mark[Verdict.SEVERED]
+    face, color = ("Courier", palette.text[Verdict.SEVERED]) if frame.region else (FONT, palette.muted)
+    label = f'<<FONT FACE="{face}" COLOR="{color}" POINT-SIZE="11">{xml(frame.label)}&#160;&#160;&#160;{xml(frame.detail)}</FONT>>'
+    return {
+        "style": "dashed,rounded,filled" if frame.region else "rounded,filled",
+        "color": mark if frame.region else palette.frame_line,
+        "fillcolor": palette.region if frame.region else palette.frame,
+        "penwidth": "2" if frame.region else "1",
+        "margin": "12",
+        "labeljust": "l",
+        "labelloc": "t",
+        "label": label,
+        "tooltip": " ",
+    }
+
+
+def _box_attributes(number: int, box: Box, palette: Palette) -> dict[str, str]:
+    attributes = _shape_attributes(box.shape, palette)
+    attributes["id"] = f"box{number}"
+    # Graphviz shows a node's name as its tooltip unless there is another.
+    attributes["tooltip"] = " "
+    if box.trunk:
+        attributes["group"] = "trunk"
+    return attributes
+
+
+def _shape_attributes(shape: Shape, palette: Palette) -> dict[str, str]:
+    match shape:
+        case Card():
+            return {"shape": "plain", "label": card_label(palette, shape)}
+        case Excerpt():
+            return {"shape": "plain", "label": excerpt_label(palette, shape)}
+        case Grid():
+            return {"shape": "plain", "label": grid_label(palette, shape)}
+        case Join():
+            return _join_attributes(shape, palette)
+        case Pill():
+            return _pill_attributes(shape, palette)
+
+
+def _join_attributes(join: Join, palette: Palette) -> dict[str, str]:
+    verdict = _FLOW_VERDICT.get(join.flow)
+    color = palette.mark[verdict] if verdict else palette.line
+    ink = palette.text[verdict] if verdict else palette.muted
+    shared = {"color": color, "fontcolor": ink, "fillcolor": palette.card, "penwidth": "1.6"}
+    if len(join.sign) == 1:
+        return {"shape": "circle", "width": ".26", "fixedsize": "true", "style": "filled", "label": f"<<B>{xml(join.sign)}</B>>", **shared}
+    label = f'<<FONT POINT-SIZE="10">{xml(join.sign)}</FONT>>'
+    return {"shape": "box", "style": "rounded,filled", "margin": "0.08,0.02", "height": ".26", "width": ".3", "label": label, **shared}
+
+
+def _pill_attributes(pill: Pill, palette: Palette) -> dict[str, str]:
+    detail_color = palette.on_strong if pill.strong else palette.muted
+    detail = f'<BR/><FONT POINT-SIZE="9" COLOR="{detail_color}">{xml(pill.detail)}</FONT>' if pill.detail else ""
+    if pill.strong:
+        return {
+            "shape": "box",
+            "style": "rounded,filled",
+            "margin": "0.2,0.06",
+            "fillcolor": palette.strong,
+            "color": palette.strong,
+            "label": f'<<FONT COLOR="{palette.on_strong}"><B>{xml(pill.label)}</B></FONT>{detail}>',
+        }
+    return {
+        "shape": "box",
+        "style": "rounded,filled",
+        "margin": "0.14,0.05",
+        "height": ".3",
+        "fillcolor": palette.frame,
+        "color": palette.line,
+        "label": f'<<FONT POINT-SIZE="11">{xml(pill.label)}</FONT>{detail}>',
+    }
+
+
+def _arrow_attributes(arrow: Arrow, drawing: Drawing, palette: Palette) -> dict[str, str]:
+    if arrow.tie:
+        return {"color": palette.line, "penwidth": "1.2", "style": "dotted", "arrowhead": "none"}
+    mark = _arrow_color(arrow, drawing, palette)
+    attributes = {
+        Flow.GRADIENT: {"color": mark, "penwidth": "2.4", "arrowsize": ".8"},
+        Flow.ZERO: {"color": mark, "penwidth": "2", "style": "dotted", "arrowsize": ".8"},
+        Flow.DEAD: {"color": mark, "penwidth": "2.2", "style": "dashed", "arrowsize": ".8"},
+        Flow.VALUE: {"color": mark, "penwidth": "1.1", "style": "dashed", "arrowsize": ".7"},
+    }[arrow.flow]
+    if not arrow.head:
+        attributes["arrowhead"] = "none"
+    if arrow.skip:
+        attributes["weight"] = "0"
+    if arrow.label:
+        attributes |= {"label": f" {arrow.label}", "fontcolor": palette.text[_FLOW_VERDICT.get(arrow.flow, Verdict.UNKNOWN)]}
+    return attributes
+
+
+def _arrow_color(arrow: Arrow, drawing: Drawing, palette: Palette) -> str:
+    source = drawing.boxes[arrow.source].shape
+    if arrow.flow is Flow.VALUE and isinstance(source, Card) and source.verdict is Verdict.FROZEN:
+        return palette.mark[Verdict.FROZEN]
+    return palette.mark[_FLOW_VERDICT[arrow.flow]] if arrow.flow in _FLOW_VERDICT else palette.line

@@ -1,0 +1,414 @@
+"""What expressions evaluate to, in the abstract: names, attributes, operators, containers. Calls stand in `calls`."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from gradflow.graph.flow import CutReason
+from gradflow.static.machine import Above, Bound, ClassValue, Frame, Machine, State, Thing, merge
+from gradflow.static.names import Assigned, Class, Function, Imported, Module, imported
+from gradflow.static.torch_names import WITHOUT_VALUES_ATTRIBUTES
+from gradflow.static.values import (
+    NOTHING,
+    Choice,
+    Const,
+    Container,
+    Each,
+    Items,
+    Layers,
+    MethodOf,
+    Partial,
+    Qualified,
+    Region,
+    Stateless,
+    Unit,
+    Value,
+    Wrapped,
+    blend,
+    join,
+    join_all,
+    members_of,
+)
+
+TAKEN_AS_METHODS = frozenset({"detach", "detach_", "forward", "numpy", "item", "tolist", "long", "int", "bool", "argmax", "append"})
+LONGEST_KNOWN = 24
+DEEPEST_FLOW = 6
+
+
+class Expressions(Machine):
+    """Evaluates expressions; what a call does is given by a subclass."""
+
+    def evaluate_call(self, node: ast.Call) -> Value:
+        """What the call evaluates to."""
+        raise NotImplementedError
+
+    def run_method(self, thing: Thing, name: str, arguments: tuple[Value, ...]) -> Value | None:
+        """What a method of `thing` returns, or None where it has none of that name."""
+        raise NotImplementedError
+
+    def run_comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp) -> Value:
+        """The one member that stands for all that the comprehension makes."""
+        raise NotImplementedError
+
+    def assign(self, target: ast.expr, value: Value) -> None:
+        """Binds `value` to a target."""
+        raise NotImplementedError
+
+    def evaluate(self, node: ast.expr) -> Value:
+        """What `node` may be."""
+        self.tick()
+        method = getattr(self, "_" + node.__class__.__name__, None)
+        if method is None:
+            return NOTHING
+        value: Value = method(node)
+        return value
+
+    def flow(self, value: Value, depth: int = 0) -> Value:
+        """All that `value` depends on, through containers, objects and closures, with nothing else known."""
+        what = value.what
+        if what is None or isinstance(what, Const | Qualified | Unit | Stateless | Region):
+            return value.plain()
+        if depth > DEEPEST_FLOW:
+            return Value((1 << len(self.units)) - 1)
+        return blend([value.plain(), *(self.flow(entry, depth + 1) for entry in self._inside(what))])
+
+    def _inside(self, what: Any) -> tuple[Value, ...]:
+        if isinstance(what, Items | Each):
+            return members_of(what)
+        if isinstance(what, Layers | Choice):
+            return what.members
+        if isinstance(what, Container):
+            return (self.heap.get(what.key, NOTHING),)
+        if isinstance(what, Wrapped | Partial):
+            return (what.inner, *(what.positional if isinstance(what, Partial) else ()))
+        if isinstance(what, MethodOf):
+            return (what.value,)
+        thing = what if isinstance(what, Thing) else what.thing if isinstance(what, Bound | Above) else None
+        if thing is not None:
+            return tuple(value for key, value in self.heap.items() if key[0] == thing.key)
+        return ()
+
+    def element(self, value: Value) -> Value:
+        """What iterating over `value` yields."""
+        what = value.what
+        if isinstance(what, Container):
+            return self.element(self.heap.get(what.key, NOTHING))
+        if isinstance(what, Items):
+            return join_all(what.members) if what.keys is None else NOTHING
+        if isinstance(what, Each):
+            return what.member
+        if isinstance(what, Layers):
+            return join_all(what.members)
+        if isinstance(what, Choice):
+            return join_all(self.element(entry) for entry in what.members)
+        return self.flow(value)
+
+    # Names and attributes
+
+    def _Constant(self, node: ast.Constant) -> Value:
+        return Value(0, (), Const(node.value))
+
+    def _Name(self, node: ast.Name) -> Value:
+        frame: Frame | None = self.frame
+        while frame is not None:
+            value = frame.env.get(node.id)
+            if value is not None:
+                return value
+            frame = frame.closure
+        return self.global_name(self.frame.module, node.id)
+
+    def global_name(self, module: Module, name: str) -> Value:
+        """What a name at the top level of `module` is; a name that is bound nowhere is taken for a built-in one."""
+        if name not in module.names and self.package.lookup(module, name) is None:
+            return Value(0, (), Qualified(f"builtins.{name}"))
+        return self.resolved(self.package.lookup(module, name))
+
+    def resolved(self, found: object) -> Value:
+        """The value of what a name was resolved to."""
+        if isinstance(found, Class):
+            return Value(0, (), ClassValue(found))
+        if isinstance(found, Function):
+            return Value(0, (), Bound(found.node, found.module))
+        if isinstance(found, str):
+            return Value(0, (), Qualified(found))
+        if isinstance(found, Module):
+            return Value(0, (), found)
+        if isinstance(found, Assigned) and isinstance(found.value, ast.Constant | ast.Name | ast.Attribute | ast.Call | ast.Lambda):
+            return self._at_top_level(found)
+        return NOTHING
+
+    def _at_top_level(self, found: Assigned) -> Value:
+        node = found.value
+        if isinstance(node, ast.Call) and not _makes_context(node):
+            return NOTHING
+        if len(self.frames) > 60:
+            return NOTHING
+        frame = Frame(None, found.module, "<module>", None, None, None, (id(node),))
+        self.frames.append(frame)
+        value = self.evaluate(node)
+        self.frames.pop()
+        return value
+
+    def bind_import(self, statement: ast.Import | ast.ImportFrom) -> None:
+        """Binds the names of an import inside a function."""
+        for name, binding in imported(statement):
+            assert isinstance(binding, Imported)
+            self.frame.env[name] = self.resolved(self.package.follow(self.frame.module, binding))
+
+    def _Attribute(self, node: ast.Attribute) -> Value:
+        return self.attribute(self.evaluate(node.value), node.attr, node)
+
+    def attribute(self, base: Value, name: str, node: ast.expr) -> Value:
+        """What `base.name` is."""
+        what = base.what
+        if isinstance(what, Thing):
+            return self._thing_attribute(what, name)
+        if isinstance(what, Qualified):
+            return Value(base.live, base.cuts, Qualified(f"{what.name}.{name}"))
+        if isinstance(what, Module):
+            return self.resolved(self.package.member(what, name))
+        if isinstance(what, Above):
+            found = self.hierarchy.lineage(what.thing.owner).method(name, after=what.owner)
+            return Value(0, (), Bound(found[1], found[0].module, what.thing, None, found[0])) if found else NOTHING
+        if isinstance(what, ClassValue):
+            return self._class_attribute(what.owner, name)
+        if isinstance(what, Choice):
+            return join_all(self.attribute(entry, name, node) for entry in what.members)
+        if name in WITHOUT_VALUES_ATTRIBUTES:
+            return NOTHING
+        if isinstance(what, Container | Items | Layers | Each | MethodOf | Bound | Wrapped) or name in TAKEN_AS_METHODS:
+            return Value(0, (), MethodOf(base, name))
+        if name == "data":
+            return self.cut(self.flow(base), CutReason.DATA, node, _text(node))
+        return self.flow(base)
+
+    def _thing_attribute(self, thing: Thing, name: str) -> Value:
+        value = self.heap.get((thing.key, name))
+        if value is not None:
+            return value
+        lineage = self.hierarchy.lineage(thing.owner)
+        method = lineage.method(name)
+        if method is not None:
+            owner, node = method
+            if any(_last_name(entry) in ("property", "cached_property") for entry in node.decorator_list):
+                return self.run_method(thing, name, ()) or NOTHING
+            static = any(_last_name(entry) == "staticmethod" for entry in node.decorator_list)
+            return Value(0, (), Bound(node, owner.module, None if static else thing, None, owner))
+        constant = lineage.constant(name)
+        if constant is not None and isinstance(constant[1], ast.Constant | ast.Name | ast.Attribute | ast.Call | ast.Lambda):
+            return self._at_top_level(Assigned(constant[1], constant[0].module))
+        if name in ("_modules", "_parameters", "__dict__"):
+            return self.flow(Value(0, (), thing))
+        return Value(0, (), MethodOf(Value(0, (), thing), name))
+
+    def _class_attribute(self, owner: Class, name: str) -> Value:
+        lineage = self.hierarchy.lineage(owner)
+        found = lineage.method(name)
+        if found is not None:
+            return Value(0, (), Bound(found[1], found[0].module, None, None, found[0]))
+        if name == "apply" and lineage.is_function:
+            return Value(0, (), MethodOf(Value(0, (), ClassValue(owner)), "apply"))
+        constant = lineage.constant(name)
+        if constant is not None and isinstance(constant[1], ast.Constant):
+            return Value(0, (), Const(constant[1].value))
+        return NOTHING
+
+    # Operators
+
+    def _BinOp(self, node: ast.BinOp) -> Value:
+        left, right = self.evaluate(node.left), self.evaluate(node.right)
+        if isinstance(left.what, Const) and isinstance(right.what, Const):
+            return Value(0, (), Const(None)) if isinstance(left.what.value, str) else NOTHING
+        parts = self._concatenated(left, right, node)
+        if parts is not None:
+            return parts
+        return self.computed(blend([self.flow(left), self.flow(right)]))
+
+    def _concatenated(self, left: Value, right: Value, node: ast.BinOp) -> Value | None:
+        """`[a] + [b]`, `(a,) + (b,)`, `[a] * n`: containers, and no operation of torch."""
+        kinds = (Container, Items, Each)
+        if isinstance(node.op, ast.Mult) and isinstance(left.what, Container) and not isinstance(right.what, kinds):
+            return self.new_container(node, Each(self.element(left)))
+        if isinstance(node.op, ast.Add) and isinstance(left.what, kinds) and isinstance(right.what, kinds):
+            return self.new_container(node, Each(join(self.element(left), self.element(right))))
+        if isinstance(node.op, ast.Add) and (isinstance(left.what, Items) or isinstance(right.what, Items)):
+            return Value(0, (), Each(join(self.element(left), self.element(right))))
+        return None
+
+    def _UnaryOp(self, node: ast.UnaryOp) -> Value:
+        value = self.evaluate(node.operand)
+        if isinstance(value.what, Const):
+            if isinstance(node.op, ast.Not):
+                return Value(0, (), Const(not value.what.value))
+            return value
+        if isinstance(node.op, ast.Not):
+            return NOTHING
+        return self.computed(self.flow(value))
+
+    def _BoolOp(self, node: ast.BoolOp) -> Value:
+        return join_all(self.evaluate(entry) for entry in node.values)
+
+    def _Compare(self, node: ast.Compare) -> Value:
+        values = [self.evaluate(entry) for entry in (node.left, *node.comparators)]
+        if any(isinstance(operation, ast.Is | ast.IsNot | ast.In | ast.NotIn) for operation in node.ops):
+            return NOTHING
+        flow = blend([self.flow(value) for value in values])
+        return self.cut(flow, CutReason.NO_DERIVATIVE, node, _text(node)) if flow.every else NOTHING
+
+    def _IfExp(self, node: ast.IfExp) -> Value:
+        truth = self.truth(node.test)
+        if truth is not None:
+            return self.evaluate(node.body if truth else node.orelse)
+        before = self.snapshot()
+        one = self.evaluate(node.body)
+        after: State | None = self.snapshot()
+        self.restore(before)
+        other = self.evaluate(node.orelse)
+        after = merge(after, self.snapshot())
+        assert after is not None
+        self.restore(after)
+        return join(one, other)
+
+    def truth(self, test: ast.expr) -> bool | None:
+        """Whether a condition is true, as far as constants of the source say; None where it is not known."""
+        value = self.evaluate(test)
+        if isinstance(value.what, Const):
+            return bool(value.what.value)
+        if isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.comparators[0], ast.Constant):
+            return self._is_none(test)
+        return None
+
+    def _is_none(self, test: ast.Compare) -> bool | None:
+        """`x is None` for a module, which is none."""
+        if test.comparators[0].value is not None or not isinstance(test.ops[0], ast.Is | ast.IsNot):  # type: ignore[attr-defined]
+            return None
+        what = self.evaluate(test.left).what
+        if isinstance(what, Const):
+            return (what.value is None) is isinstance(test.ops[0], ast.Is)
+        if isinstance(what, Unit | Layers | Thing | Container | Stateless):
+            return isinstance(test.ops[0], ast.IsNot)
+        return None
+
+    def _NamedExpr(self, node: ast.NamedExpr) -> Value:
+        value = self.evaluate(node.value)
+        self.assign(node.target, value)
+        return value
+
+    def _Lambda(self, node: ast.Lambda) -> Value:
+        return Value(0, (), Bound(node, self.frame.module, self.frame.thing, self.frame, self.frame.owner))
+
+    def _Await(self, node: ast.Await) -> Value:
+        return self.evaluate(node.value)
+
+    def _Starred(self, node: ast.Starred) -> Value:
+        return self.element(self.evaluate(node.value))
+
+    def _Yield(self, node: ast.Yield) -> Value:
+        value = self.evaluate(node.value) if node.value else NOTHING
+        self.frame.yields.append(self.mode)
+        self.frame.returns.append((Value(0, (), Each(value)), self.snapshot(), node))
+        return NOTHING
+
+    def _YieldFrom(self, node: ast.YieldFrom) -> Value:
+        value = self.evaluate(node.value)
+        self.frame.returns.append((Value(0, (), Each(self.element(value))), self.snapshot(), node))
+        return NOTHING
+
+    def _JoinedStr(self, node: ast.JoinedStr) -> Value:
+        return NOTHING
+
+    # Containers
+
+    def new_container(self, node: ast.AST, content: Any, *, registered: bool = False) -> Value:
+        """A container made at `node`; made again in a loop, it is the same one, with both contents."""
+        key = ("container", *self.frame.stack, id(node))
+        value = Value(0, (), content)
+        known = self.heap.get(key)
+        self.heap[key] = value if known is None else join(known, value)
+        return Value(0, (), Container(key, registered))
+
+    def _members(self, nodes: list[ast.expr]) -> Any:
+        values = [self.evaluate(entry) for entry in nodes]
+        if any(isinstance(entry, ast.Starred) for entry in nodes) or len(values) > LONGEST_KNOWN:
+            return Each(join_all(values))
+        return Items(tuple(values))
+
+    def _Tuple(self, node: ast.Tuple) -> Value:
+        return Value(0, (), self._members(node.elts))
+
+    def _List(self, node: ast.List) -> Value:
+        return self.new_container(node, self._members(node.elts))
+
+    def _Set(self, node: ast.Set) -> Value:
+        return self.new_container(node, Each(join_all(self.evaluate(entry) for entry in node.elts)))
+
+    def _Dict(self, node: ast.Dict) -> Value:
+        values = [self.evaluate(entry) for entry in node.values]
+        keys = tuple(key.value if isinstance(key, ast.Constant) else None for key in node.keys)
+        if None in keys or len(keys) > LONGEST_KNOWN:
+            spread = [self.element(value) if key is None else value for key, value in zip(node.keys, values, strict=True)]
+            return self.new_container(node, Each(join_all(spread)))
+        return self.new_container(node, Items(tuple(values), keys))
+
+    def _ListComp(self, node: ast.ListComp) -> Value:
+        return self.new_container(node, Each(self.run_comprehension(node)))
+
+    def _SetComp(self, node: ast.SetComp) -> Value:
+        return self.new_container(node, Each(self.run_comprehension(node)))
+
+    def _DictComp(self, node: ast.DictComp) -> Value:
+        return self.new_container(node, Each(self.run_comprehension(node)))
+
+    def _GeneratorExp(self, node: ast.GeneratorExp) -> Value:
+        return Value(0, (), Each(self.run_comprehension(node)))
+
+    def _Slice(self, node: ast.Slice) -> Value:
+        return blend([self.flow(self.evaluate(part)) for part in (node.lower, node.upper, node.step) if part is not None])
+
+    def _Subscript(self, node: ast.Subscript) -> Value:
+        base, index = self.evaluate(node.value), self.evaluate(node.slice)
+        key = index.what.value if isinstance(index.what, Const) else None
+        if isinstance(index.what, Const):
+            member = self.member(base, key)
+            if member is not None:
+                return member
+        what = base.what
+        if isinstance(what, Container | Items | Each | Layers):
+            if isinstance(node.slice, ast.Slice):
+                return base if isinstance(what, Layers) else Value(0, (), Each(self.element(base)))
+            content = self.heap.get(what.key, NOTHING) if isinstance(what, Container) else base
+            inner = join_all(members_of(content.what)) if isinstance(content.what, Items | Each) else self.element(base)
+            return inner if inner.what is not None else self.maybe_computed(inner)
+        if isinstance(what, Choice):
+            return join_all(self.element(entry) for entry in what.members)
+        flow = blend([self.flow(base), self.flow(index)])
+        return self.maybe_computed(flow)
+
+    def member(self, base: Value, key: Any) -> Value | None:
+        """The member of `base` under a constant key, where it is known."""
+        what = base.what
+        if isinstance(what, Container):
+            return self.member(self.heap.get(what.key, NOTHING), key)
+        if isinstance(what, Items) and what.keys is not None:
+            return what.members[what.keys.index(key)] if key in what.keys else None
+        if isinstance(what, Items | Layers) and isinstance(key, int) and -len(what.members) <= key < len(what.members):
+            return what.members[key]
+        return None
+
+
+def _text(node: ast.expr) -> str:
+    """What the user wrote, cut short: the label of a cut."""
+    text = ast.unparse(node)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _last_name(node: ast.expr) -> str:
+    """`cached_property` for `functools.cached_property`."""
+    if isinstance(node, ast.Call):
+        return _last_name(node.func)
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
+def _makes_context(node: ast.Call) -> bool:
+    return _last_name(node.func) in ("no_grad", "inference_mode", "set_grad_enabled", "nullcontext", "partial", "enable_grad")

@@ -1,0 +1,218 @@
+"""The state of the abstract interpreter: frames, heap, the mode of gradients, the cuts and parameters that were met. No semantics of Python."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from gradflow.graph.flow import CutReason
+from gradflow.static.classes import Hierarchy
+from gradflow.static.names import Class, Module
+from gradflow.static.values import NOTHING, ON, UNKNOWN_MODE, Value, cut_by, join, without
+
+FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+
+MOST_WORK = 60_000
+"""Expressions looked at for one class; beyond that it is given up, and nothing is said of it."""
+
+
+class GivenUp(Exception):
+    """The class is too large or too tangled to follow; nothing is said of it."""
+
+
+@dataclass(eq=False, slots=True)
+class Thing:
+    """An instance of a class of the package, with the heap key of its attributes. `path` is its place below the class under analysis."""
+
+    owner: Class
+    key: Any
+    building: bool = False
+
+
+class Bound(NamedTuple):
+    """A function of the source as a value: with its object, the frame it was defined in, and the class whose body holds it."""
+
+    node: Any
+    module: Module
+    thing: Thing | None = None
+    closure: Any = None
+    owner: Class | None = None
+
+
+class ClassValue(NamedTuple):
+    """A class of the package as a value."""
+
+    owner: Class
+
+
+class Above(NamedTuple):
+    """`super()` in a method of `owner`."""
+
+    thing: Thing
+    owner: Class
+
+
+@dataclass(frozen=True, slots=True)
+class CutSite:
+    """A place that stops gradients."""
+
+    reason: CutReason
+    node: ast.AST
+    module: Module
+    function: str
+    label: str
+    region: bool = False
+    code: str = "GF101"
+
+
+@dataclass(eq=False, slots=True)
+class UnitSite:
+    """A module or parameter that `__init__` makes. `known`: it certainly holds parameters. `hidden`: a plain container holds it."""
+
+    node: ast.AST
+    module: Module
+    function: str
+    known: bool
+    what: str
+    path: str = ""
+    hidden: bool = False
+    registered: bool = False
+    definition: ast.AST | None = None
+
+
+@dataclass(eq=False, slots=True)
+class Frame:
+    """One running function."""
+
+    node: Any
+    module: Module
+    function: str
+    thing: Thing | None
+    owner: Class | None
+    closure: Frame | None
+    stack: tuple[int, ...]
+    env: dict[str, Value] = field(default_factory=dict)
+    returns: list[tuple[Value, State, ast.AST]] = field(default_factory=list)
+    breaks: list[State] = field(default_factory=list)
+    continues: list[State] = field(default_factory=list)
+    yields: list[int] = field(default_factory=list)
+
+
+class State(NamedTuple):
+    """What a branch may change: the names of the running frame, the heap, and the mode of gradients."""
+
+    env: dict[str, Value]
+    heap: dict[Any, Value]
+    mode: int
+
+
+class Machine:
+    """All that a run of the interpreter over one class knows."""
+
+    def __init__(self, hierarchy: Hierarchy) -> None:
+        self.hierarchy = hierarchy
+        self.package = hierarchy.package
+        self.heap: dict[Any, Value] = {}
+        self.mode = ON
+        self.frames: list[Frame] = []
+        self.cuts: list[CutSite] = []
+        self._cut_numbers: dict[tuple[int, CutReason], int] = {}
+        self.units: list[UnitSite] = []
+        self._unit_numbers: dict[Any, int] = {}
+        self.escaped = 0
+        self.frozen = 0
+        self.written = 0
+        self.unclear = 0
+        self.ran: set[int] = set()
+        self.built: list[tuple[ast.Call, Module, str, bool]] = []
+        self.building = False
+        self.work = 0
+
+    @property
+    def frame(self) -> Frame:
+        """The running function."""
+        return self.frames[-1]
+
+    def snapshot(self) -> State:
+        """The state now; the copies are the caller's own."""
+        return State(dict(self.frame.env), dict(self.heap), self.mode)
+
+    def restore(self, state: State) -> None:
+        """Goes on from `state`, which is given up to the machine."""
+        self.frame.env, self.heap, self.mode = state
+
+    def tick(self) -> None:
+        """Counts work. Raises GivenUp beyond MOST_WORK."""
+        self.work += 1
+        if self.work > MOST_WORK:
+            raise GivenUp
+
+    def cut_number(self, reason: CutReason, node: ast.AST, label: str, *, region: bool = False, code: str = "GF101") -> int:
+        """The number of the cut at `node`."""
+        key = (id(node), reason)
+        if key not in self._cut_numbers:
+            self._cut_numbers[key] = len(self.cuts)
+            self.cuts.append(CutSite(reason, node, self.frame.module, self.frame.function, label, region, code))
+        return self._cut_numbers[key]
+
+    def unit(self, node: ast.AST, *, known: bool, what: str) -> int:
+        """The bit of the module or parameter that `node` makes here."""
+        key = (*self.frame.stack, id(node))
+        if key not in self._unit_numbers:
+            self._unit_numbers[key] = len(self.units)
+            self.units.append(UnitSite(node, self.frame.module, self.frame.function, known, what))
+        return self._unit_numbers[key]
+
+    def computed(self, value: Value) -> Value:
+        """`value` as the result of an operation of torch, in the mode of gradients that is on."""
+        if value.what is not None:
+            value = value.plain()
+        return cut_by(value, self.mode) if self.mode >= 0 else value
+
+    def maybe_computed(self, value: Value) -> Value:
+        """The same, where the operation may hand out what it was given."""
+        return value if self.mode < 0 or not value.every else join(value.plain(), cut_by(value, self.mode))
+
+    def cut(self, value: Value, reason: CutReason, node: ast.AST, label: str) -> Value:
+        """`value` behind a cut at `node`."""
+        if not value.every:
+            return NOTHING
+        return cut_by(value, self.cut_number(reason, node, label))
+
+    def forget(self, mask: int) -> None:
+        """Takes the parameters of `mask` out of every value: they are new leaves now."""
+        self.heap = {key: without(value, mask) for key, value in self.heap.items()}
+        for frame in self.frames:
+            frame.env = {name: without(value, mask) for name, value in frame.env.items()}
+
+
+def merge(one: State | None, other: State | None) -> State | None:
+    """The state after two ways meet; None stands for a way that does not get here."""
+    if one is None:
+        return other
+    if other is None:
+        return one
+    mode = one.mode if one.mode == other.mode else UNKNOWN_MODE
+    return State(_merge(one.env, other.env), _merge(one.heap, other.heap), mode)
+
+
+def merge_all(states: list[State]) -> State | None:
+    """The state after all of these ways meet."""
+    merged: State | None = None
+    for state in states:
+        merged = merge(merged, state)
+    return merged
+
+
+def _merge(one: dict[Any, Value], other: dict[Any, Value]) -> dict[Any, Value]:
+    if one == other:
+        return one
+    merged = dict(one)
+    for name, value in other.items():
+        mine = merged.get(name)
+        if mine is None:
+            merged[name] = value
+        elif mine is not value:
+            merged[name] = join(mine, value)
+    return merged

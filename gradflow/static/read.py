@@ -1,0 +1,141 @@
+"""Source text to syntax trees: encodings, byte order marks, notebooks, and syntax errors as plain facts. Never executes anything."""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+import tokenize
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gradflow.graph.site import Site
+
+CONTEXT = 3
+"""Lines before and after a site that its code frame may show."""
+
+
+class UnreadableSource(Exception):
+    """The text is no Python that this interpreter can parse: `line` and `column` from 1, and the parser's own words."""
+
+    def __init__(self, message: str, line: int = 1, column: int = 1) -> None:
+        super().__init__(message)
+        self.message, self.line, self.column = message, line, column
+
+
+@dataclass(slots=True)
+class Source:
+    """One file. `shown` is its path as a report names it; `tree` is None where `error` says why."""
+
+    path: str
+    shown: str
+    text: str
+    tree: ast.Module | None = None
+    error: UnreadableSource | None = None
+    lines: list[str] = field(default_factory=list)
+
+    def line(self, number: int) -> str:
+        """Line `number`, from 1; empty beyond the end."""
+        if not self.lines:
+            # Not `splitlines`, which also breaks at form feeds and other marks that Python's own parser does not count.
+            self.lines = self.text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        return self.lines[number - 1] if 0 < number <= len(self.lines) else ""
+
+    def segment(self, node: ast.stmt) -> str:
+        """The text of the lines of `node`, decorators included."""
+        self.line(1)
+        first = min([node.lineno, *(entry.lineno for entry in getattr(node, "decorator_list", ()))])
+        return "\n".join(self.lines[first - 1 : node.end_lineno])
+
+    def site(self, node: ast.AST, function: str, *, header: bool = False) -> Site:
+        """The place of `node`; with `header` only its first line, as of a `with` block."""
+        line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
+        end_line, end_column = getattr(node, "end_lineno", None) or line, getattr(node, "end_col_offset", None) or column
+        source = self.line(line)
+        if header:
+            end_line, end_column = line, len(source.rstrip().encode("utf-8", "replace"))
+        around = tuple(
+            (number, self.line(number))
+            for number in range(max(line - CONTEXT, 1), min(end_line, line + 8) + CONTEXT + 1)
+            if number <= len(self.lines)
+        )
+        return Site(
+            self.shown,
+            line,
+            _characters(source, column) + 1,
+            end_line,
+            _characters(self.line(end_line), end_column) + 1,
+            function,
+            source=source,
+            context=around,
+        )
+
+
+def read_source(path: Path, shown: str) -> Source:
+    """The file at `path`, parsed. Raises OSError where it cannot be read."""
+    return parse_source(path.read_bytes(), str(path), shown)
+
+
+def parse_source(data: bytes, path: str, shown: str) -> Source:
+    """`data` as a Source; what cannot be decoded or parsed is its `error`."""
+    try:
+        text = notebook_text(data) if path.endswith(".ipynb") else decode(data)
+    except UnreadableSource as error:
+        return Source(path, shown, "", error=error)
+    source = Source(path, shown, text)
+    try:
+        source.tree = parse(text)
+    except UnreadableSource as error:
+        source.error = error
+    return source
+
+
+def parse(text: str) -> ast.Module:
+    """The syntax tree of `text`. Raises UnreadableSource."""
+    try:
+        with warnings.catch_warnings():
+            # Such as invalid escapes in the user's strings: theirs to mend, not ours to repeat.
+            warnings.simplefilter("ignore")
+            return ast.parse(text)
+    except SyntaxError as error:
+        raise UnreadableSource(error.msg or "invalid syntax", error.lineno or 1, error.offset or 1) from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise UnreadableSource(f"cannot be parsed: {error}") from error
+
+
+def decode(data: bytes) -> str:
+    """`data` as text, by its byte order mark or coding line, else UTF-8."""
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        return data.decode(encoding)
+    except (SyntaxError, UnicodeDecodeError, LookupError) as error:
+        raise UnreadableSource(f"cannot be decoded: {error}") from error
+
+
+def notebook_text(data: bytes) -> str:
+    """The code cells of a notebook, one after the other; magics and shell lines become blank, so that line numbers stay."""
+    try:
+        cells = json.loads(data.decode("utf-8-sig"))["cells"]
+        code = [cell["source"] for cell in cells if cell.get("cell_type") == "code"]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UnreadableSource(f"is no notebook: {type(error).__name__}: {error}") from error
+    blocks = ["".join(map(str, source)) if isinstance(source, list) else str(source) for source in code]
+    return "\n".join(_without_magics(block) for block in blocks)
+
+
+def _without_magics(block: str) -> str:
+    if block.lstrip().startswith("%%"):
+        return "\n" * block.count("\n")
+    lines = block.split("\n")
+    return "\n".join(_blanked(line) if line.lstrip()[:1] in ("%", "!", "?") else line for line in lines)
+
+
+def _blanked(line: str) -> str:
+    """A statement that does nothing, at the same depth: a magic may be all that a block holds."""
+    return line[: len(line) - len(line.lstrip())] + "pass"
+
+
+def _characters(line: str, offset: int) -> int:
+    """`ast` counts bytes of UTF-8; a site counts characters."""
+    return offset if line.isascii() else len(line.encode("utf-8", "replace")[:offset].decode("utf-8", "replace"))
