@@ -18,8 +18,9 @@ ROWS = (
     ("cli",),
     ("",),  # gradflow/__init__.py, which hands out the public names
     ("api",),
+    ("pictures",),
     ("render", "capture", "checks", "static"),
-    ("document",),
+    ("document", "views", "draw"),
     ("report",),
     ("json_fields",),
     ("verdict",),

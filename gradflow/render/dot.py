@@ -99,15 +99,12 @@ def _frame_attributes(frame: Frame, palette: Palette) -> dict[str, str]:
         "labeljust": "l",
         "labelloc": "t",
         "label": label,
-        "tooltip": " ",
     }
 
 
 def _box_attributes(number: int, box: Box, palette: Palette) -> dict[str, str]:
     attributes = _shape_attributes(box.shape, palette)
     attributes["id"] = f"box{number}"
-    # Graphviz shows a node's name as its tooltip unless there is another.
-    attributes["tooltip"] = " "
     if box.trunk:
         attributes["group"] = "trunk"
     return attributes

@@ -65,7 +65,7 @@ class _Contraction:
         self._placed: dict[int, Unit] = {}
         self._losses = frozenset(flow.losses)
         self._streams: list[dict[Unit, _Stream]] = [{}] * len(flow.nodes)
-        self._calls: dict[Unit, Counter[tuple[str, str, int, int]]] = {}
+        self._calls: dict[Unit, Counter[tuple[int, int]]] = {}
         self._regions: dict[Unit, set[int]] = {}
         self._cut_edges: dict[int, list[int]] = {}
         for edge, cut in enumerate(flow.edge_cuts):
@@ -78,6 +78,8 @@ class _Contraction:
             if self._state.shown[number] and node.kind is not NodeKind.PARAMETER:
                 self._visit(number, node, edges[offsets[number] : offsets[number + 1]].tolist())
         self._place_the_rest()
+        if INPUT in self._out.units:
+            self._out.units = {INPUT: [], **self._out.units}
         for unit, counts in self._calls.items():
             self._out.calls[unit] = max(counts.values())
         for unit, regions in self._regions.items():
@@ -178,11 +180,11 @@ class _Contraction:
 
     def _enter(self, unit: Unit, number: int, node: Node) -> None:
         self._out.units.setdefault(unit, []).append(number)
-        line = self._line(node)[1]
-        self._calls.setdefault(unit, Counter())[node.module, node.label, int(line), node.step] += 1
         self._regions.setdefault(unit, set()).add(node.region if node.region in self._state.cut_marks else -1)
 
     def _take(self, unit: Unit, number: int, parameters: list[int]) -> None:
+        if parameters and unit[0] == "module":
+            self._calls.setdefault(unit, Counter())[parameters[0], self._flow.nodes[number].step] += 1
         for parameter in parameters:
             owner = self._tree.owner(parameter)
             if unit[0] == "module" and _is_inside(owner, unit[1]):

@@ -83,9 +83,16 @@ def _lines(sites: list[Site]) -> tuple[tuple[int, str, bool], ...]:
         wanted.pop()
     if wanted and wanted[0] != lit.line and not known[wanted[0]].strip():
         wanted.pop(0)
+    while wanted and wanted[-1] > lit.line and _indent(known[wanted[-1]]) < _indent(known[lit.line]):
+        wanted.pop()
     texts = {line: known[line].expandtabs(4).rstrip() for line in wanted}
-    indent = min((len(text) - len(text.lstrip()) for text in texts.values() if text.strip()), default=0)
+    indent = min((_indent(text) for text in texts.values() if text.strip()), default=0)
     return tuple((line, _cut_out(texts[line][indent:], lit if line == lit.line else None, indent), line == lit.line) for line in wanted)
+
+
+def _indent(text: str) -> int:
+    text = text.expandtabs(4)
+    return len(text) - len(text.lstrip())
 
 
 def _cut_out(text: str, lit: Site | None, indent: int) -> str:

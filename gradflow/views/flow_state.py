@@ -65,13 +65,12 @@ def _marks(report: Report) -> tuple[dict[int, Place], dict[int, Place], dict[Pla
     found: dict[Place, tuple[set[int], dict[str, None]]] = {}
     cut_marks: dict[int, Place] = {}
     for number, cut in enumerate(flow.cuts):
-        hits = (
-            [hit for hit in causes.get(_spot(flow.sites[cut.site]), ()) if _is_about_a_cut(report.findings[hit])] if cut.site >= 0 else []
-        )
-        if hits:
+        near = causes.get(_spot(flow.sites[cut.site]), []) if cut.site >= 0 else []
+        about = [hit for hit in near if _is_about_a_cut(report.findings[hit])]
+        if about:
             place = cut_marks[number] = _spot(flow.sites[cut.site])[:2]
             findings, labels = found.setdefault(place, (set(), {}))
-            findings.update(hits)
+            findings.update(about)
             labels[cut.label] = None
     node_marks: dict[int, Place] = {}
     on_path = {spot: [hit for hit in hits if report.findings[hit].code in ON_PATH] for spot, hits in causes.items()}
@@ -133,7 +132,7 @@ def _tainted(report: Report, arrives: bytearray) -> bytearray:
     for number, node in enumerate(flow.nodes):
         tainted[number] = node.parameter in dead
     offsets, edges = incoming(flow)
-    for node in range(len(flow.nodes)):
-        if not arrives[node] and not tainted[node]:
-            tainted[node] = any(tainted[flow.sources[edge]] for edge in edges[offsets[node] : offsets[node + 1]])
+    for number in range(len(flow.nodes)):
+        if not arrives[number] and not tainted[number]:
+            tainted[number] = any(tainted[flow.sources[edge]] for edge in edges[offsets[number] : offsets[number + 1]])
     return tainted

@@ -129,6 +129,7 @@ class _Assembly:
         units = self._limited(self._chosen())
         flows = self._flows_between(units)
         forward = forward_edges(units, flows)
+        flows = self._without_loops_of_folded(flows, forward)
         rank = ranks(units, forward)
         on_trunk = trunk(units, forward, rank)
         cards = sum(unit[0] in ("module", "line", "own") for unit in units)
@@ -180,6 +181,16 @@ class _Assembly:
     def _flows_between(self, units: Sequence[Unit]) -> dict[tuple[Unit, Unit], Flow]:
         there = set(units)
         return {pair: flow for pair, flow in self.whole.flows.items() if there.issuperset(pair)}
+
+    def _without_loops_of_folded(
+        self, flows: dict[tuple[Unit, Unit], Flow], forward: Sequence[tuple[Unit, Unit]]
+    ) -> dict[tuple[Unit, Unit], Flow]:
+        """`flows` without the way from a folded sibling to the next, which would come back to the same boxes."""
+        ahead = set(forward)
+        folded = {path for path in self.opened if len(self.view.tree.run(path)) > 1}
+        inside = {unit: folded & set(ancestors(self._module(unit))) for pair in flows for unit in pair}
+        loops = {pair for pair in flows if pair not in ahead and inside[pair[0]] & inside[pair[1]]}
+        return {pair: flow for pair, flow in flows.items() if pair not in loops}
 
     def _rows(self, unit: Unit) -> list[ParameterRow]:
         return self.view.rows_of(unit, self.whole)

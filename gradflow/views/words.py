@@ -89,12 +89,12 @@ def headline(report: Report) -> str:
 def tally(report: Report) -> str:
     """The target, then how many parameters have which verdict, and the elements of what learns."""
     name = PurePosixPath(report.target.file).name or report.target.reproduce
-    counts = ", ".join(f"{count:,} {verdict.value}" for verdict, count in counts_of(report.parameters))
+    counts = ", ".join(f"{count:,}\u00a0{verdict.value}" for verdict, count in counts_of(report.parameters))
     live = sum(row.elements for row in report.parameters if row.verdict is Verdict.LIVE)
     elements = sum(row.elements for row in report.parameters)
     words = f"{plural(len(report.parameters), 'parameter')}: {counts or 'none'}"
     if elements:
-        words += f"; {live:,} of {elements:,} elements learn"
+        words += f"; {live:,} of {elements:,} elements\u00a0learn"
     return f"{clipped(one_line(name), 60)}: {words}" if name else words
 
 
