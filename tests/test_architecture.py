@@ -16,15 +16,19 @@ PACKAGE = Path(__file__).parent.parent / "gradflow"
 ROWS = (
     ("__main__",),
     ("cli",),
+    ("cli_pictures",),
     ("",),  # gradflow/__init__.py, which hands out the public names
     ("api",),
     ("pictures",),
     ("render", "capture", "checks", "static"),
-    ("document", "views", "draw"),
+    ("screening", "document", "views", "draw"),
+    ("baseline", "focus"),
     ("report",),
     ("json_fields",),
     ("verdict",),
     ("graph",),
+    ("settings",),
+    ("selection", "suppression"),
     ("errors",),
 )
 """From the top: a part may import only what stands in a lower row, and of its own row only itself."""
