@@ -14,6 +14,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from gradflow import __version__
+from gradflow.cli_pictures import (
+    PICTURES,
+    add_audit_pictures,
+    add_view_options,
+    check_places,
+    format_of,
+    needs_graph,
+    read_report,
+    split_graph_words,
+    write_picture,
+)
 from gradflow.errors import GradflowError, InvariantError, TargetError, UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +33,7 @@ if TYPE_CHECKING:
 CLEAN, FINDINGS, NO_AUDIT = 0, 1, 2
 """The exit codes: audited and nothing found, findings at or above the fail level, could not audit."""
 
-FORMATS = ("text", "concise", "json")
+FORMATS = ("text", "concise", "json", "sarif", "github", "markdown")
 COLORS = ("auto", "always", "never")
 LEVELS = ("error", "warning", "never")
 
@@ -83,30 +94,56 @@ def _run(words: list[str]) -> int:
         epilog=TARGET_HELP,
     )
     _add_audit_options(audit)
+    add_audit_pictures(audit)
+    graph = commands.add_parser(
+        "graph",
+        help="audit a script or a model, and draw it",
+        usage="gradflow graph TARGET -o out.svg [options] [-- ARGS of the script]",
+        description="Audits TARGET and draws it; the suffix of the file chooses the format: svg, png, pdf, dot, html or json.",
+    )
+    _add_run_options(graph)
+    add_view_options(graph)
+    graph.option("-o", "--output", required=True, metavar="FILE", help="the picture")
+    convert = commands.add_parser("convert", help="write a report that was saved as JSON in another format")
+    convert.add_argument("report", metavar="REPORT.json", help="a report in JSON; a picture needs one made with --graph")
+    convert.option("--format", choices=(*FORMATS, *PICTURES), required=True, help="the format to write")
+    convert.option("-o", "--output", default="", metavar="FILE", help="write there instead of to standard output")
+    convert.option("--verbose", action="store_true", help="fold nothing")
+    convert.option("--graph", action="store_true", help="keep the flow graph in the JSON")
+    convert.option("--color", choices=COLORS, default="auto", help="default: auto, on a terminal and without NO_COLOR")
+    add_view_options(convert)
     explain = commands.add_parser("explain", help="say what a check looks for, and what to write instead; without a code: list them")
     explain.add_argument("code", nargs="?", metavar="CODE", help="as in GF101")
     if words[:1] == ["audit"]:
         return _audit(audit, words[1:])
+    if words[:1] == ["graph"]:
+        return _graph(graph, words[1:])
     options = parser.parse_args(words)
     if options.command == "explain":
         return _explain(options.code)
+    if options.command == "convert":
+        return _convert(options)
     parser.print_help(sys.stderr)
     return NO_AUDIT
 
 
 def _add_audit_options(parser: _Parser) -> None:
     parser.option("--format", choices=FORMATS, default="text", help="of the report (default: text)")
+    _add_run_options(parser)
+    parser.option("--graph", action="store_true", help="put the flow graph into the JSON")
+    parser.option("--verbose", action="store_true", help="fold nothing")
+    parser.option("-o", "--output", default="", metavar="FILE", help="write the report there instead of to standard output")
+    parser.option("--color", choices=COLORS, default="auto", help="default: auto, on a terminal and without NO_COLOR")
+
+
+def _add_run_options(parser: _Parser) -> None:
     parser.option("--fail-on", choices=LEVELS, default="error", help="the severity that makes the exit code 1 (default: error)")
     parser.option("--steps", type=_whole, default=3, metavar="N", help="optimizer steps to watch before the script is stopped (default: 3)")
     parser.option("--timeout", type=_seconds, default=120.0, metavar="SECONDS", help="judge what was seen by then (default: 120)")
     example = "'x=float32[2,3,32,32]' or 'int64[2,16]<100'"
     parser.option("--input", action="append", default=[], metavar="SPEC", help=f"input of a model, as {example}; repeatable")
     parser.option("--loss", default="", metavar="FILE.py:FUNCTION", help="loss of a model: loss(output) or loss(model, output)")
-    parser.option("--graph", action="store_true", help="put the flow graph into the JSON")
-    parser.option("--verbose", action="store_true", help="fold nothing")
     parser.option("--quiet-script", action="store_true", help="drop what the script prints, which else goes to standard error")
-    parser.option("-o", "--output", default="", metavar="FILE", help="write the report there instead of to standard output")
-    parser.option("--color", choices=COLORS, default="auto", help="default: auto, on a terminal and without NO_COLOR")
 
 
 def _whole(text: str) -> int:
@@ -141,12 +178,57 @@ def _audit(parser: _Parser, words: list[str]) -> int:
     ours, rest = _split(parser, words)
     try:
         options = parser.parse_args(ours)
-        return _deliver(_audited(options, rest), options)
+        wanted = [(suffix, place) for suffix in PICTURES if (place := getattr(options, suffix))]
+        check_places([(f"--{suffix}", place) for suffix, place in wanted])
+        report = _audited(options, rest)
+        code = _deliver(report, options)
+        for suffix, place in wanted if code != NO_AUDIT else ():
+            write_picture(report, suffix, place, _say)
+        return code
     except BrokenPipeError:
         raise
     except Exception as error:  # noqa: BLE001 - a bug of ours must not look like findings, whose exit code is Python's own for a crash
         _say_failure(error, ours, rest)
     return NO_AUDIT
+
+
+def _graph(parser: _Parser, words: list[str]) -> int:
+    ours, rest = split_graph_words(parser, words)
+    options = parser.parse_args(ours)
+    suffix = format_of(options.output)
+    report = _audited(options, rest)
+    code = _exit_code(report)
+    if report.crash:
+        _say_text(report.crash)
+    if report.message:
+        _say(report.message if code != NO_AUDIT else f"error: {report.message}")
+    if code == NO_AUDIT:
+        return code
+    _say(f"audited {_KIND_WORDS.get(report.target.kind.value, 'it')}: {report.target.reproduce}")
+    if suffix == "json":
+        _write(report.to_json(graph=True), options.output)
+    else:
+        write_picture(report, suffix, options.output, _say, view=options.view, theme=options.theme, depth=options.depth)
+    return code
+
+
+def _convert(options: argparse.Namespace) -> int:
+    report = read_report(options.report)
+    if options.format not in PICTURES:
+        _write(_rendered(report, options), options.output)
+        return CLEAN
+    needs_graph(report)
+    _check_output(options.output)
+    how = {"view": options.view, "theme": options.theme, "depth": options.depth}
+    if options.output:
+        write_picture(report, options.format, options.output, _say, **how)
+        return CLEAN
+    from gradflow.pictures import picture
+    from gradflow.render.palette import Theme
+
+    sys.stdout.buffer.write(picture(report, options.format, **{**how, "theme": Theme(options.theme)}))
+    sys.stdout.flush()
+    return CLEAN
 
 
 def _say_failure(error: Exception, ours: Sequence[str], rest: Sequence[str]) -> None:
@@ -234,8 +316,15 @@ def _rendered(report: Report, options: argparse.Namespace) -> str:
         unicode=to_file or _speaks_unicode(sys.stdout.encoding),
         verbose=options.verbose,
         graph=options.graph,
+        pages=_pages() if options.format == "sarif" else None,
     )
     return render(report, options.format, display)
+
+
+def _pages() -> dict[str, str]:
+    from gradflow.checks.explain import pages
+
+    return {name.removesuffix(".md"): text for name, text in pages().items()}
 
 
 def _has_color() -> bool:

@@ -103,7 +103,7 @@ class Finding:
         cause = self.cause
         place = (cause.file, cause.function, cause.source.strip()) if cause else ("", "", "")
         text = "\0".join((self.code, self.reason or "", *place, *self.parameters))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,17 +186,30 @@ class Report:
         report: Report = _view("from_json")(text)
         return report
 
+    def to_dot(self, view: str = "modules") -> str:
+        """One view of the flow graph as DOT text: `modules`, `module:NAME`, `operations`, `autograd` or `heatmap`."""
+        return bytes(_view("picture")(self, "dot", view=view)).decode()
+
+    def to_html(self) -> str:
+        """The report as one page that needs no other file and no network."""
+        return bytes(_view("picture")(self, "html")).decode()
+
     def save(self, path: str | Path) -> None:
-        """Writes the report to `path`, in the format that its suffix names: `.json`, or `.txt` as in a terminal of 100 columns.
+        """Writes the report to `path`, in the format that its suffix names: `.json`, `.txt` as in a terminal of 100 columns, `.md`,
+        `.sarif`, `.html`, or a picture: `.svg`, `.png`, `.pdf`, `.dot`.
 
         Raises:
             UsageError: for another suffix; nothing is written then.
+            DrawingFailed: for a picture, where no engine draws it.
             OSError: where the file cannot be written.
         """
         path = Path(path)
+        if path.suffix in _PICTURES:
+            path.write_bytes(_view("picture")(self, path.suffix[1:]))
+            return
         if path.suffix not in _FORMAT_OF_SUFFIX:
-            known = " or ".join(_FORMAT_OF_SUFFIX)
-            raise UsageError(f"expected a file name that ends in {known}, found {str(path)!r}: the suffix chooses the format")
+            known = ", ".join([*_FORMAT_OF_SUFFIX, *_PICTURES])
+            raise UsageError(f"expected a file name that ends in one of {known}, found {str(path)!r}: the suffix chooses the format")
         text = _view("render")(self, _FORMAT_OF_SUFFIX[path.suffix])
         with path.open("w", encoding="utf-8", newline="\n") as file:
             file.write(text)
@@ -206,8 +219,14 @@ class Report:
         return {"text/plain": str(_view("render")(self, "text"))}
 
 
-_FORMAT_OF_SUFFIX = {".json": "json", ".txt": "text"}
-_VIEWS = {"to_json": "gradflow.document", "from_json": "gradflow.document", "render": "gradflow.render"}
+_FORMAT_OF_SUFFIX = {".json": "json", ".txt": "text", ".md": "markdown", ".sarif": "sarif"}
+_PICTURES = (".html", ".svg", ".png", ".pdf", ".dot")
+_VIEWS = {
+    "to_json": "gradflow.document",
+    "from_json": "gradflow.document",
+    "render": "gradflow.render",
+    "picture": "gradflow.pictures",
+}
 
 
 def _view(name: str) -> Callable[..., Any]:

@@ -184,7 +184,7 @@ def test_save_writes_the_format_of_the_suffix(tmp_path: Path) -> None:
 
 
 def test_save_with_another_suffix_writes_nothing(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"expected a file name that ends in \.json or .*, found '.*report\.xyz'"):
+    with pytest.raises(UsageError, match=r"expected a file name that ends in one of \.json, .*, found '.*report\.xyz'"):
         examples.no_grad_report().save(tmp_path / "report.xyz")
     assert list(tmp_path.iterdir()) == []
 

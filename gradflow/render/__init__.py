@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from gradflow.errors import UsageError
@@ -14,7 +14,7 @@ class Display:
     """What the reader's terminal can show, and how much they asked for. The caller finds it out; a renderer only obeys.
 
     `width` is in columns. `color` allows ANSI escapes. Without `unicode` the text is ASCII. `verbose` folds nothing. `graph` adds the flow
-    graph to formats that can hold it.
+    graph to formats that can hold it. `pages` has the page of each check, by code, for formats that explain it.
     """
 
     width: int = 100
@@ -22,6 +22,7 @@ class Display:
     unicode: bool = True
     verbose: bool = False
     graph: bool = False
+    pages: Mapping[str, str] | None = None
 
 
 def render(report: Report, format: str = "text", display: Display | None = None) -> str:
@@ -54,4 +55,29 @@ def _json(report: Report, display: Display) -> str:
     return render_json(report, graph=display.graph)
 
 
-FORMATS: dict[str, Callable[[Report, Display], str]] = {"text": _text, "concise": _concise, "json": _json}
+def _sarif(report: Report, display: Display) -> str:
+    from gradflow.render.sarif import render_sarif
+
+    return render_sarif(report, display.pages)
+
+
+def _github(report: Report, display: Display) -> str:
+    from gradflow.render.github import render_github
+
+    return render_github(report)
+
+
+def _markdown(report: Report, display: Display) -> str:
+    from gradflow.render.markdown import render_markdown
+
+    return render_markdown(report)
+
+
+FORMATS: dict[str, Callable[[Report, Display], str]] = {
+    "text": _text,
+    "concise": _concise,
+    "json": _json,
+    "sarif": _sarif,
+    "github": _github,
+    "markdown": _markdown,
+}

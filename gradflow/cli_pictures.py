@@ -1,0 +1,127 @@
+"""The commands that write pictures and other formats: their options, the words before and after TARGET, and the files they write."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from gradflow.errors import TargetError, UsageError
+
+if TYPE_CHECKING:
+    from gradflow.report import Report
+
+PICTURES = ("svg", "png", "pdf", "html", "dot")
+THEMES = ("light", "dark")
+WITHOUT_GRAPH = (
+    "expected a report that was made with `gradflow audit --format json --graph`, found one without its flow graph: a picture needs it"
+)
+
+Say = Callable[[str], None]
+
+
+class Options(Protocol):
+    """What the parser of the command line offers."""
+
+    valued: set[str]
+
+    def option(self, *names: str, **kwargs: object) -> None:
+        """Adds an option."""
+
+
+def add_audit_pictures(parser: Options) -> None:
+    """The options of `audit` that write pictures beside the report."""
+    for suffix in PICTURES:
+        what = "the report as a page" if suffix == "html" else f"the picture as {suffix.upper()}"
+        parser.option(f"--{suffix}", default="", metavar="FILE", help=f"write {what} there too")
+
+
+def add_view_options(parser: Options) -> None:
+    """What the picture shows, and how."""
+    parser.option("--view", default="modules", metavar="V", help="modules, module:NAME, operations, autograd or heatmap (default: modules)")
+    parser.option("--theme", choices=THEMES, default="light", help="default: light")
+    parser.option("--depth", type=int, default=None, metavar="N", help="open all modules N levels down (default: those with a cut)")
+
+
+def split_graph_words(parser: Options, words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """(our options, TARGET and the arguments of the script). Ours stand on either side of TARGET, the script's after `--`."""
+    before = list(words[: words.index("--")]) if "--" in words else list(words)
+    script = list(words[len(before) + 1 :])
+    ours: list[str] = []
+    target: list[str] = []
+    index = 0
+    while index < len(before):
+        word = before[index]
+        size = 2 if word in parser.valued or word == "-m" else 1
+        (target if word == "-m" or not word.startswith("-") or word == "-" else ours).extend(before[index : index + size])
+        index += size
+    extra = target[2:] if target[:1] == ["-m"] else target[1:]
+    if extra:
+        raise UsageError(f"expected one TARGET, found {extra[0]!r} after it; arguments of the script stand after `--`")
+    return ours, target + script
+
+
+def format_of(place: str) -> str:
+    """The format that the suffix of a file names."""
+    suffix = Path(place).suffix.lower().removeprefix(".")
+    if suffix not in (*PICTURES, "json"):
+        raise UsageError(f"--output: expected a file that ends in one of .{', .'.join(PICTURES)}, .json, found `{place}`")
+    return suffix
+
+
+def check_places(places: Sequence[tuple[str, str]]) -> None:
+    """Says that a picture cannot be written before minutes are spent on the audit. Each place as (option, file)."""
+    for option, place in places:
+        folder = os.path.dirname(os.path.abspath(place))
+        if not os.path.isdir(folder) or os.path.isdir(place):
+            raise TargetError(f"{option}: expected a file in a directory that exists, found `{place}`")
+
+
+def write_picture(report: Report, format: str, place: str, say: Say, **how: Any) -> None:
+    """Writes one picture. Where no engine draws it, the DOT text is written beside, and `say` is told why."""
+    from gradflow.draw import DrawingFailed
+    from gradflow.pictures import picture
+    from gradflow.render.palette import Theme
+
+    view = {**how, "theme": Theme(how["theme"])} if "theme" in how else how
+    try:
+        content = picture(report, format, **view)
+    except DrawingFailed as error:
+        beside = str(Path(place).with_suffix(".dot"))
+        write_bytes(beside, picture(report, "dot", **view))
+        say(f"{error}; its DOT text is in `{beside}`")
+        return
+    write_bytes(place, content)
+
+
+def write_bytes(place: str, content: bytes) -> None:
+    """Writes a file, or raises TargetError with the reason."""
+    try:
+        Path(place).write_bytes(content)
+    except OSError as error:
+        raise TargetError(f"`{place}` cannot be written: {error.strerror}") from error
+
+
+def read_report(place: str) -> Report:
+    """The report in the JSON file `place`.
+
+    Raises:
+        UsageError: where it is no such report.
+        TargetError: where the file cannot be read.
+    """
+    from gradflow.report import Report
+
+    try:
+        text = Path(place).read_text("utf-8")
+    except OSError as error:
+        raise TargetError(f"`{place}` cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"expected a report in JSON, found that `{place}` is no text") from error
+    return Report.from_json(text)
+
+
+def needs_graph(report: Report) -> None:
+    """Raises UsageError for a report out of a file that holds no flow graph."""
+    if report.parameters and not report.flow.nodes:
+        raise UsageError(WITHOUT_GRAPH)

@@ -1,0 +1,90 @@
+"""The report in GitHub's markdown, for a comment on a pull request."""
+
+from __future__ import annotations
+
+import re
+
+from gradflow.graph.site import Site
+from gradflow.render.markup import clean
+from gradflow.render.names import fold_names, plural
+from gradflow.render.summary import closing_sentence, count_verdicts, share
+from gradflow.report import Finding, Report, Role, Severity
+
+_SIGN = {Severity.ERROR: "❌", Severity.WARNING: "⚠️", Severity.INFO: "ℹ️"}
+_SPECIAL = re.compile(r"([\\`*_\[\]<>#|~&$])")
+_NEAR = 2
+"""Lines shown on either side of the one to blame."""
+
+
+def render_markdown(report: Report) -> str:
+    """The findings with their lines, worst first, then a table of counts; ended by a line feed."""
+    parts = [f"## gradflow\n\n{_text(closing_sentence(report))}\n"]
+    parts += [_finding(finding) for finding in sorted(report.findings, key=lambda finding: finding.severity.rank)]
+    if report.crash:
+        parts.append(f"<details><summary>your program raised</summary>\n\n{_fenced(report.crash, '')}\n</details>\n")
+    if report.parameters:
+        parts.append(_counts(report))
+    if report.target.reproduce:
+        parts.append(f"audited: {_span(report.target.reproduce)}\n")
+    return "\n".join(parts)
+
+
+def _finding(finding: Finding) -> str:
+    lines = [f"### {_SIGN[finding.severity]} {finding.code} {_text(finding.message)}\n"]
+    causes = [entry.site for entry in finding.sites if entry.role is Role.CAUSE] or [entry.site for entry in finding.sites[:1]]
+    for site in causes[:1]:
+        inside = f", in {_span(site.function)}" if site.function and site.function != "<module>" else ""
+        lines.append(f"{_span(f'{site.file}:{site.line}')}{inside}\n")
+        if code := _excerpt(site):
+            lines.append(_fenced(code, "python"))
+    if finding.parameters:
+        lines.append(f"Parameters: {_span(fold_names(finding.parameters))}\n")
+    lines += [f"- {_text(note)}" for note in finding.notes]
+    lines += [f"- **help**: {_text(advice)}" for advice in finding.help]
+    return "\n".join(lines) + "\n"
+
+
+def _excerpt(site: Site) -> str:
+    known = dict(site.context)
+    if site.source:
+        known[site.line] = site.source
+    shown = [line for line in range(site.line - _NEAR, site.line + _NEAR + 1) if line in known]
+    width = max((len(str(line)) for line in shown), default=0)
+    return "\n".join(f"{'>' if line == site.line else ' '} {line:>{width}} | {known[line]}".rstrip() for line in shown)
+
+
+def _counts(report: Report) -> str:
+    elements = sum(row.elements for row in report.parameters)
+    lines = ["| verdict | parameters | elements | share |", "| --- | ---: | ---: | ---: |"]
+    for verdict, (count, part) in count_verdicts(report.parameters).items():
+        lines.append(f"| {verdict.glyph} {verdict.value} | {count:,} | {part:,} | {share(part, elements)} |")
+    return "\n".join([f"{plural(len(report.parameters), 'parameter')}, {plural(elements, 'element')}:\n", *lines]) + "\n"
+
+
+def _text(text: str) -> str:
+    """A sentence of ours: what stands between its backticks is code, all the rest is escaped."""
+    pieces = " ".join(clean(text).split()).split("`")
+    if len(pieces) % 2 == 0:  # an odd backtick: it is one of the user's, and nothing can be told apart
+        return _escaped("`".join(pieces))
+    return "".join(_span(piece) if place % 2 else _escaped(piece) for place, piece in enumerate(pieces))
+
+
+def _escaped(text: str) -> str:
+    # A backslash does not keep GitHub from taking `@name` as a mention; a comment between the two does.
+    return _SPECIAL.sub(r"\\\1", text).replace("@", "@<!-- -->")
+
+
+def _span(text: str) -> str:
+    """`text` as code on one line, in as many backticks as it takes."""
+    text = " ".join(clean(text).split())
+    if not text:
+        return ""
+    fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
+    edge = " " if text[:1] == "`" or text[-1:] == "`" else ""
+    return f"{fence}{edge}{text}{edge}{fence}"
+
+
+def _fenced(text: str, language: str) -> str:
+    text = clean(text).replace("\r", "")
+    fence = "`" * max(max((len(run) for run in re.findall("`+", text)), default=0) + 1, 3)
+    return f"{fence}{language}\n{text.rstrip()}\n{fence}\n"
