@@ -40,13 +40,15 @@ class Assembler:
         self._names = names
         self._paths = paths
         self._live: set[tuple[int, int]] = set()
+        self._joins: list[_Join] = []
+        self._spans: list[tuple[int, int, int]] = []
         self._entering: dict[CodeType, frozenset[int]] = {}
 
     def build(self, passes: list[PassGraph], also: Iterable[Step]) -> FlowGraph:
         """The graph of everything that had a part in the passes' roots, in `also` (host values, parameters), and in autograd's graphs."""
         steps = steps_above([*(root for entry in passes for root in entry.roots), *also])
         walks = [entry.walk for entry in passes if entry.walk is not None and len(entry.walk.kinds) <= WALK_LIMIT]
-        joins = [_Join(walk, steps) for walk in walks]
+        self._joins = joins = [_Join(walk, steps) for walk in walks]
         extra = sorted((key, index, node) for index, join in enumerate(joins) for key, node in join.unmatched)
         place = 0
         for position, step in enumerate(steps):
@@ -59,11 +61,19 @@ class Assembler:
         self._entering = _entering_lines(steps)
         for step in steps:
             self._connect(step)
+        self._spans = [(step.first, step.last, self.number[step.serial]) for step in steps if step.first >= 0]
         for join in joins:
             self._join(join)
         for entry in passes:
             self._mark_losses(entry, _find(joins, entry.walk))
         return self.builder.build()
+
+    def node_of(self, walk: Walk | None, node: int, sequence: int) -> int:
+        """The number of the flow node that explains a node of a walk, or the autograd node with that sequence number; -1 if none does."""
+        join = next((join for join in self._joins if join.walk is walk), None)
+        if join is not None:
+            return self._node_number(join, node)
+        return next((number for first, last, number in self._spans if first <= sequence < last), -1)
 
     def _add_step(self, step: Step) -> None:
         kind, parameter, label = step.kind, -1, step.name

@@ -25,7 +25,8 @@ class Walk:
     """Nodes in the order found. `names[kinds[i]]` is the name of node i, `sequences[i]` its sequence number (-1 for AccumulateGrad);
     `heads[k] -> tails[k]` are its edges towards the leaves. `leaves` are the tensors into which gradients accumulate, `leaf_nodes` their
     nodes, `leaf_serials` the serials that the trace gave them (0: none).
-    `functions` are the backward nodes of custom Functions, held only until the backward pass has run."""
+    `nodes` are the backward nodes themselves and `functions` those of custom Functions, held only until the
+    backward pass has run."""
 
     names: list[str] = field(default_factory=list)
     kinds: array[int] = field(default_factory=lambda: array("i"))
@@ -35,6 +36,7 @@ class Walk:
     leaves: list[torch.Tensor] = field(default_factory=list)
     leaf_nodes: array[int] = field(default_factory=lambda: array("i"))
     leaf_serials: array[int] = field(default_factory=lambda: array("q"))
+    nodes: list[Any] = field(default_factory=list)
     functions: list[Any] = field(default_factory=list)
 
 
@@ -85,6 +87,7 @@ def _walk(roots: Iterable[Any]) -> Walk:
                     meet(target)
                 add_head(number)
                 add_tail(index)
+    found.nodes = order
     if len(order) > DEEP:
         allow_deep_graphs()
     return found

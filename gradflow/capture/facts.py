@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+import torch
 
 from gradflow.capture.assemble import WALK_LIMIT, Assembler, PassGraph
 from gradflow.capture.definitions import definition_of
-from gradflow.capture.inventory import Member, Root, take_inventory
-from gradflow.capture.numbers import fingerprint, weight_norms
-from gradflow.capture.optimizers import Optimizers, WatchedOptimizer
-from gradflow.capture.passes import Pass, Passes
-from gradflow.capture.registry import Registry
+from gradflow.capture.inventory import Member, take_inventory
+from gradflow.capture.numbers import fingerprints, weight_norms
+from gradflow.capture.optimizers import WatchedOptimizer
+from gradflow.capture.passes import Pass
+from gradflow.capture.seen import Seen
 from gradflow.capture.source import function_name, parsed, site_at, site_of
-from gradflow.capture.values import Trace
+from gradflow.capture.training_facts import cleared, origins, stale
+from gradflow.capture.twins import find_twins
 from gradflow.graph.blame import upstream
 from gradflow.graph.flow import FlowGraph, NodeKind
 from gradflow.graph.recording import (
@@ -32,19 +35,6 @@ from gradflow.graph.site import Site
 FUNCTIONAL = "it is trained through torch.func, whose gradients are values and not .grad"
 
 
-@dataclass(slots=True)
-class Seen:
-    """What one run gave: its values, modules, passes and optimizers; the root modules; names of leaves in no module, by serial."""
-
-    trace: Trace
-    registry: Registry
-    passes: Passes
-    optimizers: Optimizers
-    roots: list[Root]
-    names: dict[int, str]
-    traced: bool
-
-
 def build_recording(seen: Seen, target: Target, *, crash: str, timed_out: bool, notes: tuple[str, ...]) -> Recording:
     """All that was seen, as plain values."""
     trace, passes = seen.trace, seen.passes.seen
@@ -54,7 +44,8 @@ def build_recording(seen: Seen, target: Target, *, crash: str, timed_out: bool, 
     names = _optimizer_names(seen.optimizers.seen)
     members = inventory.members
     norms = weight_norms([member.tensor for member in members])
-    facts = _completed([_fact(seen, member, names) for member in members], norms)
+    twins = find_twins([(root.name if len(seen.roots) > 1 else "", root.module) for root in seen.roots])
+    facts = _completed([_fact(seen, member, names, twins) for member in members], norms)
     indices = {serial: index for index, member in enumerate(members) for serial in member.leaves}
     assembler = Assembler(indices, [fact.name for fact in facts], inventory.paths)
     leaves = [step for serial in indices if (step := trace.leaves[serial].step) is not None]
@@ -64,14 +55,14 @@ def build_recording(seen: Seen, target: Target, *, crash: str, timed_out: bool, 
         target=target,
         graph=graph,
         parameters=tuple(facts),
-        optimizers=tuple(
-            OptimizerFact(names[index], watched.cls.__name__, site_of(watched.place), watched.steps)
-            for index, watched in enumerate(seen.optimizers.seen)
-        ),
+        optimizers=tuple(_optimizer_fact(seen, watched, names[index]) for index, watched in enumerate(seen.optimizers.seen)),
         backward_passes=seen.passes.count,
         optimizer_steps=seen.optimizers.steps,
         rebuilt=_rebuilt(seen, assembler, inventory.paths),
         dropped=_dropped(passes, indices),
+        cleared=cleared(seen, names, indices),
+        stale=stale(seen, names, members, indices, reached),
+        origins=origins(passes, assembler, graph, indices),
         notes=(*notes, *_own_notes(seen, passes, facts, graph, reached, indices)),
         crash=crash,
         timed_out=timed_out,
@@ -86,7 +77,7 @@ def _optimizer_names(seen: Sequence[WatchedOptimizer]) -> list[str]:
     return names
 
 
-def _fact(seen: Seen, member: Member, names: list[str]) -> ParameterFact:
+def _fact(seen: Seen, member: Member, names: list[str], twins: dict[int, str]) -> ParameterFact:
     trace = seen.trace
     first = trace.leaves[member.leaves[0]]
     tensor = member.tensor if member.tensor is not None else first.ref()
@@ -101,6 +92,7 @@ def _fact(seen: Seen, member: Member, names: list[str]) -> ParameterFact:
         elements *= int(size)
     requires_grad = tensor.requires_grad if tensor is not None else True
     steps = _steps(seen, member, [watched for _, watched in holders])
+    plainly_moved = any(step.moved for step in steps)
     plainly_live = member.membership is Membership.REGISTERED and any(step.delivered for step in steps)
     return ParameterFact(
         name=member.name,
@@ -117,6 +109,12 @@ def _fact(seen: Seen, member: Member, names: list[str]) -> ParameterFact:
         stepped=any(watched.steps for _, watched in holders),
         moved=_moved(seen, member),
         written=any(trace.leaves[serial].written for serial in member.leaves) and seen.optimizers.steps > 0,
+        evaluating=any(root.module is member.root_module and not root.trained for root in seen.roots),
+        twin=_twin(member, twins),
+        made_late=_made_late(seen, member),
+        thawed=bool(seen.optimizers.seen) and all(first.serial in watched.frozen for watched in seen.optimizers.seen),
+        peak_lr=max((watched.peaks[first.serial] for _, watched in holders if first.serial in watched.peaks), default=None),
+        largest_weight=_largest(tensor) if holders and not plainly_moved else None,
         opaque=_opaque(seen, holders),
         steps=steps,
     )
@@ -136,8 +134,8 @@ def _definition(seen: Seen, member: Member) -> Site | None:
 
 
 def _moved(seen: Seen, member: Member) -> bool | None:
-    before = seen.optimizers.fingerprints.get(member.leaves[0])
-    return None if before is None or member.tensor is None else fingerprint(member.tensor) != before
+    before = seen.optimizers.first_fingerprints.get(member.leaves[0])
+    return None if before is None or member.tensor is None else fingerprints([member.tensor])[0] != before
 
 
 def _opaque(seen: Seen, holders: list[tuple[str, WatchedOptimizer]]) -> str:
@@ -185,6 +183,42 @@ def _completed(facts: list[ParameterFact], norms: list[float | None]) -> list[Pa
         )
         for fact, norm in zip(facts, norms, strict=True)
     ]
+
+
+def _optimizer_fact(seen: Seen, watched: WatchedOptimizer, name: str) -> OptimizerFact:
+    held = [tensor for serial in watched.holds if (tensor := seen.trace.leaves[serial].ref()) is not None]
+    return OptimizerFact(
+        name=name,
+        kind=watched.cls.__name__,
+        site=site_of(watched.place),
+        steps=watched.steps,
+        held=len(watched.holds),
+        trainable=sum(tensor.requires_grad for tensor in held),
+        scheduled=watched.scheduled,
+        waited=seen.optimizers.waited(watched),
+    )
+
+
+def _twin(member: Member, twins: dict[int, str]) -> str:
+    """The twin of the outermost module around a parameter that has one."""
+    module = member.root_module
+    for part in ("", *member.path.split(".")[:-1]):
+        module = module if not part or module is None else module._modules.get(part)
+        if module is not None and id(module) in twins:
+            return twins[id(module)]
+    return ""
+
+
+def _made_late(seen: Seen, member: Member) -> bool:
+    leaf = seen.trace.leaves[member.leaves[0]]
+    optimizers = seen.optimizers.seen
+    return leaf.place is not None and bool(optimizers) and all(leaf.serial > watched.last_leaf for watched in optimizers)
+
+
+def _largest(tensor: torch.Tensor | None) -> float | None:
+    if tensor is None or tensor.is_meta or not tensor.numel() or not tensor.is_floating_point():
+        return None
+    return float(tensor.detach().abs().max())
 
 
 def _rebuilt(seen: Seen, assembler: Assembler, paths: dict[int, str]) -> tuple[LossRebuilt, ...]:

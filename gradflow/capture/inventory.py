@@ -48,11 +48,13 @@ class Inventory:
 
 @dataclass(slots=True)
 class Root:
-    """A module that no other module holds, with parameters that took part in the training; `name` is its variable."""
+    """A module that no other module holds, with parameters that took part in the training; `name` is its variable,
+    and `trained` says that it was once seen in train mode at a pass."""
 
     serial: int
     module: torch.nn.Module
     name: str = ""
+    trained: bool = False
 
 
 def find_roots(registry: Registry, took_part: set[int], trace: Trace) -> list[Root]:

@@ -144,6 +144,6 @@ def _jitter(model: torch.nn.Module) -> None:
 
 def _needs_explaining(recording: Recording) -> bool:
     for fact in recording.parameters:
-        if fact.requires_grad and not any(judge_step(step) in (Verdict.LIVE, Verdict.ZERO, Verdict.NONFINITE) for step in fact.steps):
+        if fact.requires_grad and not any(judge_step(step) is Verdict.LIVE for step in fact.steps):
             return True
     return not recording.parameters or recording.backward_passes == 0

@@ -62,15 +62,24 @@ def _wide(value: torch.Tensor) -> torch.dtype | None:
     return value.dtype if value.is_floating_point() or value.is_complex() else torch.float32
 
 
-def fingerprint(tensor: torch.Tensor) -> int:
-    """A number that changes when any element does: the sum of the elements' bits as integers. 0 where there is no memory to read."""
+def fingerprints(tensors: list[torch.Tensor]) -> list[int]:
+    """For each tensor a number that changes when any element does: the sum of its bits as integers; 0 where there is no memory to read."""
     with torch.no_grad():
-        value = tensor.detach()
-        if value.layout is not torch.strided or value.is_meta or not value.numel():
-            return 0
-        value = torch.view_as_real(value) if value.is_complex() else value
-        bits = value.contiguous().view(_BITS[value.element_size()])
-        return int(bits.sum(dtype=torch.int64))
+        found = [0] * len(tensors)
+        groups: dict[torch.device, list[int]] = {}
+        for index, tensor in enumerate(tensors):
+            if tensor.layout is torch.strided and not tensor.is_meta and tensor.numel():
+                groups.setdefault(tensor.device, []).append(index)
+        for indices in groups.values():
+            sums = torch.stack([_bit_sum(tensors[index].detach()) for index in indices]).tolist()
+            for index, total in zip(indices, sums, strict=True):
+                found[index] = total
+        return found
+
+
+def _bit_sum(value: torch.Tensor) -> torch.Tensor:
+    value = torch.view_as_real(value) if value.is_complex() else value
+    return value.contiguous().view(_BITS[value.element_size()]).sum(dtype=torch.int64)
 
 
 def weight_norms(tensors: list[torch.Tensor | None]) -> list[float | None]:

@@ -16,6 +16,7 @@ import torch
 from gradflow.capture.autograd_walk import Walk, walk
 from gradflow.capture.frames import user_place
 from gradflow.capture.numbers import GradientFact, measure
+from gradflow.capture.origins import NODES_AT_MOST, Origin, OriginWatch
 from gradflow.capture.patches import RECORDERS, Patches
 from gradflow.capture.trace import Place, Step
 from gradflow.capture.values import Trace
@@ -49,6 +50,7 @@ class Pass:
     rebuilt: tuple[Step, ...] = ()
     dropped: list[DroppedGradient] = field(default_factory=list)
     walk: Walk | None = None
+    origins: list[Origin] = field(default_factory=list)
     into_grad: bool = True
 
 
@@ -60,6 +62,8 @@ class Passes:
         self.seen: list[Pass] = []
         self.count = 0
         self.functional = False
+        self.investigates = False
+        self.suspicious = False
         self._open: list[Pass] = []
         self._held = held
         self._after = after
@@ -90,6 +94,8 @@ class Passes:
         with torch._C.DisableTorchFunction():
             current, found = self._begin(roots, inputs or (), into_grad)
             handles = _listen(found, current)
+            watch = self._look_for_origins(roots, found) if into_grad and not nested else None
+        found.nodes = []
         self._open.append(current)
         try:
             out = original(roots, *args, **kwargs)
@@ -102,9 +108,20 @@ class Passes:
             self._open.pop()
             for handle in handles:
                 handle.remove()
+            if watch is not None:
+                watch.close()
         with torch._C.DisableTorchFunction():
+            if watch is not None:
+                current.origins = watch.origins()
             self._end(current, found, inputs or (), out, nested)
         return out
+
+    def _look_for_origins(self, roots: Any, found: Walk) -> OriginWatch | None:
+        """Listens for where gradients become zero or NaN: in the first pass, and where earlier ones brought some."""
+        if not (self.investigates and (self.count < 1 or self.suspicious)) or len(found.kinds) > NODES_AT_MOST:
+            return None
+        values = [root for root in roots if isinstance(root, torch.Tensor)]
+        return OriginWatch(found, found.nodes, all(bool(torch.isfinite(value).all()) for value in values)).listen()
 
     def _file_gradients(self, roots: Any, out: Any) -> None:
         """The gradients that `torch.autograd.grad` gives are values too: made from the roots, and differentiable or not."""
@@ -158,6 +175,7 @@ class Passes:
             outer.delivered |= current.delivered
             return
         _blame_dropped(current, found)
+        self.suspicious = self.suspicious or bool(current.origins)
         current.facts = measure({serial: grad for serial, grad in arrived.items() if not self._held(serial)})
         self._keep(current, found)
         self._after(current)

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch.autograd.function import FunctionCtx
+from torch.nn.modules.module import register_module_module_registration_hook
 
 from gradflow.capture.autograd_walk import border
 from gradflow.capture.frames import RUNNING, user_frame
@@ -27,6 +28,7 @@ class Patches:
 
     def __init__(self) -> None:
         self._saved: list[tuple[Any, str, Any, bool]] = []
+        self._handles: list[Any] = []
 
     def put(self, owner: Any, name: str, value: Any) -> None:
         """Sets `owner.name = value`, remembering what was there."""
@@ -34,14 +36,25 @@ class Patches:
         self._saved.append((owner, name, own.get(name), name in own))
         setattr(owner, name, value)
 
+    def handle(self, handle: Any) -> None:
+        """Keeps the handle of a hook, which goes with the rest."""
+        self._handles.append(handle)
+
     def restore(self) -> None:
         """Puts everything back."""
+        while self._handles:
+            self._handles.pop().remove()
         while self._saved:
             owner, name, value, had = self._saved.pop()
             if had:
                 setattr(owner, name, value)
             else:
                 delattr(owner, name)
+
+
+def _user_place(frame: Any) -> Place | None:
+    found = user_frame(frame)
+    return None if found is None else Place(found.f_code, found.f_lasti)
 
 
 class Recorders(threading.local):
@@ -84,11 +97,20 @@ def observe_modules(patches: Patches, registry: Registry, trace: Trace) -> None:
             serials.pop()
 
     def registered(self: torch.nn.Module, name: str, param: torch.nn.Parameter | None) -> None:
+        old = self.__dict__.get("_parameters", {}).get(name)
         register(self, name, param)
+        if old is not None and param is not None and old is not param:
+            registry.replacements.note(trace, _user_place(sys._getframe(1)), old, param)
         leaf = None if param is None else trace.leaf(param)
         if leaf is not None:
             leaf.owner = (registry.add(self, None), name)
 
+    def replaced(module: torch.nn.Module, name: str, submodule: torch.nn.Module | None) -> None:
+        old = module._modules.get(name)
+        if old is not None and submodule is not None and old is not submodule:
+            registry.replacements.note(trace, _user_place(sys._getframe(1)), old, submodule)
+
+    patches.handle(register_module_module_registration_hook(replaced))
     patches.put(torch.nn.Module, "__init__", built)
     patches.put(torch.nn.Module, "__setstate__", restored)
     patches.put(torch.nn.Module, "__call__", called)

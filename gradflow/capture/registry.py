@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from gradflow.capture.frames import RUNNING, user_frame
+from gradflow.capture.replacements import Replacements
 from gradflow.capture.trace import Place
 
 
@@ -34,6 +35,7 @@ class Registry:
         self.modules: dict[int, BuiltModule] = {}
         self._serial_of: dict[int, int] = {}
         self.keep_calls = True
+        self.replacements = Replacements()
         self.last_call: tuple[torch.nn.Module, Any] | None = None
 
     def add(self, module: torch.nn.Module, frame: FrameType | None) -> int:

@@ -13,7 +13,7 @@ from types import FrameType
 
 import torch
 
-from gradflow.capture.facts import Seen, build_recording
+from gradflow.capture.facts import build_recording
 from gradflow.capture.inventory import Root, find_roots
 from gradflow.capture.names import learn_names
 from gradflow.capture.optimizers import Optimizers, WatchedOptimizer
@@ -21,6 +21,7 @@ from gradflow.capture.passes import Pass, Passes
 from gradflow.capture.patches import RECORDERS, Patches, observe_blind_spots, observe_modules, observe_parameters
 from gradflow.capture.recorder import Recorder
 from gradflow.capture.registry import Registry
+from gradflow.capture.seen import Seen
 from gradflow.capture.surrogate import project
 from gradflow.capture.trace import leaves_above
 from gradflow.capture.values import Trace
@@ -46,6 +47,7 @@ class Session:
         self.optimizers = Optimizers(self.trace, self._stepped)
         self.passes = Passes(self.trace, self.optimizers.held, self._passed, lambda: bool(self.registry.modules))
         self.optimizers.passes = self.passes
+        self.passes.investigates = trace
         self.names: dict[int, str] = {}
         self.roots: list[Root] = []
         self._steps = steps
@@ -114,6 +116,7 @@ class Session:
             named = learn_names([*(root.module for root in roots), *optimizers, *loose], frame)
             known = {root.serial: root for root in self.roots}
             for root in roots:
+                root.trained = known[root.serial].trained if root.serial in known else root.module.training
                 root.name = known[root.serial].name if root.serial in known else ""
                 root.name = root.name or _variable(named.get(id(root.module), ""))
                 known[root.serial] = root
@@ -161,6 +164,8 @@ class Session:
         return Seen(self.trace, self.registry, self.passes, self.optimizers, self.roots, self.names, self.traced)
 
     def _passed(self, entry: Pass) -> None:
+        for root in self.roots:
+            root.trained = root.trained or root.module.training
         self.registry.keep_calls = False
         self.registry.last_call = None
         if not self.optimizers.seen and entry.number <= PASSES_WITHOUT_OPTIMIZER:

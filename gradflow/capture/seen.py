@@ -1,0 +1,24 @@
+"""What one run gave, handed from the session to whoever turns it into facts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gradflow.capture.inventory import Root
+from gradflow.capture.optimizers import Optimizers
+from gradflow.capture.passes import Passes
+from gradflow.capture.registry import Registry
+from gradflow.capture.values import Trace
+
+
+@dataclass(slots=True)
+class Seen:
+    """What one run gave: its values, modules, passes and optimizers; the root modules; names of leaves in no module, by serial."""
+
+    trace: Trace
+    registry: Registry
+    passes: Passes
+    optimizers: Optimizers
+    roots: list[Root]
+    names: dict[int, str]
+    traced: bool
