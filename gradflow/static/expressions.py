@@ -17,6 +17,7 @@ from gradflow.static.values import (
     Each,
     Items,
     Layers,
+    Leaf,
     MethodOf,
     Partial,
     Qualified,
@@ -32,6 +33,8 @@ from gradflow.static.values import (
 )
 
 TAKEN_AS_METHODS = frozenset({"detach", "detach_", "forward", "numpy", "item", "tolist", "long", "int", "bool", "argmax", "append"})
+PAIR = ("values", "indices")
+"""The fields of what `topk`, `sort` and `max(dim)` return, which can be had by place too."""
 LONGEST_KNOWN = 24
 DEEPEST_FLOW = 6
 
@@ -67,7 +70,7 @@ class Expressions(Machine):
     def flow(self, value: Value, depth: int = 0) -> Value:
         """All that `value` depends on, through containers, objects and closures, with nothing else known."""
         what = value.what
-        if what is None or isinstance(what, Const | Qualified | Unit | Stateless | Region):
+        if what is None or isinstance(what, Const | Qualified | Unit | Leaf | Stateless | Region):
             return value.plain()
         if depth > DEEPEST_FLOW:
             return Value((1 << len(self.units)) - 1)
@@ -95,7 +98,7 @@ class Expressions(Machine):
         if isinstance(what, Container):
             return self.element(self.heap.get(what.key, NOTHING))
         if isinstance(what, Items):
-            return join_all(what.members) if what.keys is None else NOTHING
+            return join_all(what.members) if what.keys is None or what.keys == PAIR else NOTHING
         if isinstance(what, Each):
             return what.member
         if isinstance(what, Layers):
@@ -177,11 +180,17 @@ class Expressions(Machine):
             return join_all(self.attribute(entry, name, node) for entry in what.members)
         if name in WITHOUT_VALUES_ATTRIBUTES:
             return NOTHING
+        if isinstance(what, Container | Items):
+            member = self.member(base, name)
+            if member is not None:
+                return member
         if isinstance(what, Container | Items | Layers | Each | MethodOf | Bound | Wrapped) or name in TAKEN_AS_METHODS:
             return Value(0, (), MethodOf(base, name))
+        flow = self.flow(base)
+        leaf = isinstance(what, Unit | Leaf)
         if name == "data":
-            return self.cut(self.flow(base), CutReason.DATA, node, _text(node))
-        return self.flow(base)
+            flow = self.cut(flow, CutReason.DATA, node, label_of(node))
+        return Value(flow.live, flow.cuts, Leaf()) if leaf else flow
 
     def _thing_attribute(self, thing: Thing, name: str) -> Value:
         value = self.heap.get((thing.key, name))
@@ -191,9 +200,9 @@ class Expressions(Machine):
         method = lineage.method(name)
         if method is not None:
             owner, node = method
-            if any(_last_name(entry) in ("property", "cached_property") for entry in node.decorator_list):
+            if any(last_name(entry) in ("property", "cached_property") for entry in node.decorator_list):
                 return self.run_method(thing, name, ()) or NOTHING
-            static = any(_last_name(entry) == "staticmethod" for entry in node.decorator_list)
+            static = any(last_name(entry) == "staticmethod" for entry in node.decorator_list)
             return Value(0, (), Bound(node, owner.module, None if static else thing, None, owner))
         constant = lineage.constant(name)
         if constant is not None and isinstance(constant[1], ast.Constant | ast.Name | ast.Attribute | ast.Call | ast.Lambda):
@@ -254,7 +263,7 @@ class Expressions(Machine):
         if any(isinstance(operation, ast.Is | ast.IsNot | ast.In | ast.NotIn) for operation in node.ops):
             return NOTHING
         flow = blend([self.flow(value) for value in values])
-        return self.cut(flow, CutReason.NO_DERIVATIVE, node, _text(node)) if flow.every else NOTHING
+        return self.cut(flow, CutReason.NO_DERIVATIVE, node, label_of(node)) if flow.every else NOTHING
 
     def _IfExp(self, node: ast.IfExp) -> Value:
         truth = self.truth(node.test)
@@ -382,33 +391,38 @@ class Expressions(Machine):
             return inner if inner.what is not None else self.maybe_computed(inner)
         if isinstance(what, Choice):
             return join_all(self.element(entry) for entry in what.members)
-        flow = blend([self.flow(base), self.flow(index)])
-        return self.maybe_computed(flow)
+        flow = self.maybe_computed(blend([self.flow(base), self.flow(index)]))
+        return Value(flow.live, flow.cuts, Leaf()) if isinstance(what, Leaf | Unit) and flow.every else flow
 
     def member(self, base: Value, key: Any) -> Value | None:
         """The member of `base` under a constant key, where it is known."""
         what = base.what
         if isinstance(what, Container):
             return self.member(self.heap.get(what.key, NOTHING), key)
-        if isinstance(what, Items) and what.keys is not None:
-            return what.members[what.keys.index(key)] if key in what.keys else None
-        if isinstance(what, Items | Layers) and isinstance(key, int) and -len(what.members) <= key < len(what.members):
+        if isinstance(what, Items) and what.keys is not None and key in what.keys:
+            return what.members[what.keys.index(key)]
+        if (
+            isinstance(what, Items | Layers)
+            and isinstance(key, int)
+            and not isinstance(key, bool)
+            and -len(what.members) <= key < len(what.members)
+        ):
             return what.members[key]
         return None
 
 
-def _text(node: ast.expr) -> str:
+def label_of(node: ast.expr) -> str:
     """What the user wrote, cut short: the label of a cut."""
-    text = ast.unparse(node)
+    text = " ".join(ast.unparse(node).split())
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _last_name(node: ast.expr) -> str:
+def last_name(node: ast.expr) -> str:
     """`cached_property` for `functools.cached_property`."""
     if isinstance(node, ast.Call):
-        return _last_name(node.func)
+        return last_name(node.func)
     return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
 
 
 def _makes_context(node: ast.Call) -> bool:
-    return _last_name(node.func) in ("no_grad", "inference_mode", "set_grad_enabled", "nullcontext", "partial", "enable_grad")
+    return last_name(node.func) in ("no_grad", "inference_mode", "set_grad_enabled", "nullcontext", "partial", "enable_grad")

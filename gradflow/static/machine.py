@@ -9,12 +9,22 @@ from typing import Any, NamedTuple
 from gradflow.graph.flow import CutReason
 from gradflow.static.classes import Hierarchy
 from gradflow.static.names import Class, Module
-from gradflow.static.values import NOTHING, ON, UNKNOWN_MODE, Value, cut_by, join, without
+from gradflow.static.values import NOTHING, ON, UNKNOWN_MODE, Value, cut_by, join
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 MOST_WORK = 60_000
 """Expressions looked at for one class; beyond that it is given up, and nothing is said of it."""
+
+
+_WHOLE = (CutReason.NO_DERIVATIVE, CutReason.INTEGER_CAST)
+_OUTSIDE = (CutReason.NUMPY, CutReason.HOST_SCALAR)
+STAYS_CUT = {
+    CutReason.NUMPY: _OUTSIDE,
+    CutReason.HOST_SCALAR: _OUTSIDE,
+    CutReason.NO_DERIVATIVE: _WHOLE + _OUTSIDE,
+    CutReason.INTEGER_CAST: _WHOLE + _OUTSIDE,
+}
 
 
 class GivenUp(Exception):
@@ -97,14 +107,60 @@ class Frame:
     breaks: list[State] = field(default_factory=list)
     continues: list[State] = field(default_factory=list)
     yields: list[int] = field(default_factory=list)
+    outer_names: set[str] = field(default_factory=set)
+
+
+class Heap:
+    """Values by place. What stood in it when a phase began is shared by all copies, so that a branch copies only what was written since."""
+
+    __slots__ = ("base", "over")
+
+    def __init__(self, base: dict[Any, Value] | None = None, over: dict[Any, Value] | None = None) -> None:
+        self.base = base if base is not None else {}
+        self.over = over if over is not None else {}
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        """The value at `key`."""
+        found = self.over.get(key)
+        return found if found is not None else self.base.get(key, default)
+
+    def __contains__(self, key: Any) -> bool:
+        return key in self.over or key in self.base
+
+    def __getitem__(self, key: Any) -> Value:
+        return self.over[key] if key in self.over else self.base[key]
+
+    def __setitem__(self, key: Any, value: Value) -> None:
+        self.over[key] = value
+
+    def items(self) -> list[tuple[Any, Value]]:
+        """All places with their values."""
+        return list({**self.base, **self.over}.items()) if self.over else list(self.base.items())
+
+    def copy(self) -> Heap:
+        """A heap of its own, which shares the base."""
+        return Heap(self.base, dict(self.over))
+
+    def settled(self) -> Heap:
+        """The same content, all of it in the base."""
+        return Heap({**self.base, **self.over})
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Heap) and self.base is other.base and self.over == other.over
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 class State(NamedTuple):
     """What a branch may change: the names of the running frame, the heap, and the mode of gradients."""
 
     env: dict[str, Value]
-    heap: dict[Any, Value]
+    heap: Heap
     mode: int
+
+    def copy(self) -> State:
+        """A state of its own."""
+        return State(dict(self.env), self.heap.copy(), self.mode)
 
 
 class Machine:
@@ -113,7 +169,7 @@ class Machine:
     def __init__(self, hierarchy: Hierarchy) -> None:
         self.hierarchy = hierarchy
         self.package = hierarchy.package
-        self.heap: dict[Any, Value] = {}
+        self.heap = Heap()
         self.mode = ON
         self.frames: list[Frame] = []
         self.cuts: list[CutSite] = []
@@ -136,7 +192,7 @@ class Machine:
 
     def snapshot(self) -> State:
         """The state now; the copies are the caller's own."""
-        return State(dict(self.frame.env), dict(self.heap), self.mode)
+        return State(dict(self.frame.env), self.heap.copy(), self.mode)
 
     def restore(self, state: State) -> None:
         """Goes on from `state`, which is given up to the machine."""
@@ -175,16 +231,14 @@ class Machine:
         return value if self.mode < 0 or not value.every else join(value.plain(), cut_by(value, self.mode))
 
     def cut(self, value: Value, reason: CutReason, node: ast.AST, label: str) -> Value:
-        """`value` behind a cut at `node`."""
+        """`value` behind a cut at `node`. What has left torch already, or is whole numbers, is not cut once more by staying so."""
         if not value.every:
             return NOTHING
-        return cut_by(value, self.cut_number(reason, node, label))
-
-    def forget(self, mask: int) -> None:
-        """Takes the parameters of `mask` out of every value: they are new leaves now."""
-        self.heap = {key: without(value, mask) for key, value in self.heap.items()}
-        for frame in self.frames:
-            frame.env = {name: without(value, mask) for name, value in frame.env.items()}
+        before = STAYS_CUT.get(reason, ())
+        kept = tuple((chain, mask) for chain, mask in value.cuts if self.cuts[chain[-1]].reason in before)
+        rest = Value(value.live, tuple(entry for entry in value.cuts if entry not in kept)) if kept else value
+        cut = cut_by(rest, self.cut_number(reason, node, label)) if rest.every else NOTHING
+        return join(Value(0, kept), cut) if kept else cut
 
 
 def merge(one: State | None, other: State | None) -> State | None:
@@ -194,7 +248,7 @@ def merge(one: State | None, other: State | None) -> State | None:
     if other is None:
         return one
     mode = one.mode if one.mode == other.mode else UNKNOWN_MODE
-    return State(_merge(one.env, other.env), _merge(one.heap, other.heap), mode)
+    return State(_merge(one.env, other.env), _merge_heaps(one.heap, other.heap), mode)
 
 
 def merge_all(states: list[State]) -> State | None:
@@ -216,3 +270,20 @@ def _merge(one: dict[Any, Value], other: dict[Any, Value]) -> dict[Any, Value]:
         elif mine is not value:
             merged[name] = join(mine, value)
     return merged
+
+
+def _merge_heaps(one: Heap, other: Heap) -> Heap:
+    """Both over the same base: what only one way has written is joined with what stood there before."""
+    if one.over == other.over:
+        return one
+    over = dict(one.over)
+    for key, value in other.over.items():
+        mine = over.get(key)
+        if mine is None:
+            mine = one.base.get(key)
+        over[key] = value if mine is None or mine is value else join(mine, value)
+    for key in one.over.keys() - other.over.keys():
+        before = other.base.get(key)
+        if before is not None:
+            over[key] = join(over[key], before)
+    return Heap(one.base, over)

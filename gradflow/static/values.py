@@ -86,6 +86,10 @@ class Unit(NamedTuple):
     is_parameter: bool = False
 
 
+class Leaf(NamedTuple):
+    """A parameter itself, or its memory (`.data`), and no result of an operation."""
+
+
 class Stateless(NamedTuple):
     """A module of torch without parameters, by name."""
 
@@ -140,6 +144,8 @@ class Enabled(NamedTuple):
 
 ON = -1
 UNKNOWN_MODE = -2
+KEEP = -3
+"""The mode of `contextlib.nullcontext()`: as outside."""
 
 
 def join(one: Value, other: Value) -> Value:

@@ -1,0 +1,501 @@
+"""Calls: of functions of the source, which are followed, of modules, and of what is not known, which passes everything through."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from gradflow.graph.flow import CutReason
+from gradflow.static.expressions import last_name
+from gradflow.static.machine import Above, Bound, ClassValue, Frame, State, Thing, merge_all
+from gradflow.static.methods import Arguments
+from gradflow.static.names import Class, Module
+from gradflow.static.torch_calls import TorchCalls
+from gradflow.static.torch_names import HARMLESS_CALLS, MAY_RETURN_ITS_INPUT
+from gradflow.static.values import (
+    KEEP,
+    NOTHING,
+    Choice,
+    Const,
+    Container,
+    Each,
+    Items,
+    Layers,
+    Leaf,
+    MethodOf,
+    Partial,
+    Qualified,
+    Region,
+    Stateless,
+    Unit,
+    Value,
+    Wrapped,
+    blend,
+    cut_by,
+    join,
+    join_all,
+    members_of,
+)
+
+DEEPEST_CALL = 16
+MOST_RECURSIVE = 1
+GRAD_WORDS = re.compile(r"no_grad|inference_mode|set_grad_enabled|detach|\.data\b|\.item\(|numpy|tolist")
+CUT_WORDS = re.compile(
+    r"no_grad|inference_mode|set_grad_enabled|detach|\.data\b|\.item\(|numpy|tolist|arg(?:max|min|sort)|topk|\.sort\(|multinomial|\.sample\(|"
+    r"torch\.(?:as_)?[tT]ensor\(|new_tensor|Variable\(|Parameter\(|\.(?:long|int|bool|byte)\(|torch\.(?:long|int\d*|bool|uint8)\b|"
+    r"\b(?:float|int)\(|\.apply\(|\.(?:gt|lt|ge|le|eq|ne)\(|= [^=\n]*[<>]|(?:max|min|median)\([^()]*dim"
+)
+
+
+class Calls(TorchCalls):
+    """Evaluates calls."""
+
+    def run_body(self, frame: Frame, body: list[ast.stmt]) -> None:
+        """Runs the statements of a function in `frame`, which is the running one."""
+        raise NotImplementedError
+
+    def evaluate_call(self, node: ast.Call) -> Value:
+        """What the call evaluates to."""
+        function = node.func
+        if isinstance(function, ast.Name) and function.id == "super":
+            return self._super()
+        if isinstance(function, ast.Attribute):
+            base = self.evaluate(function.value)
+            return self._method(base, function.attr, self._arguments(node), node)
+        return self.call(self.evaluate(function), self._arguments(node), node)
+
+    _Call = evaluate_call
+
+    def _arguments(self, node: ast.Call) -> Arguments:
+        positional: list[Value] = []
+        keywords: list[tuple[str, Value]] = []
+        rest: list[Value] = []
+        for entry in node.args:
+            if not isinstance(entry, ast.Starred):
+                positional.append(self.evaluate(entry))
+                continue
+            value = self.evaluate(entry.value)
+            content = self.heap.get(value.what.key, NOTHING) if isinstance(value.what, Container) else value
+            if isinstance(content.what, Items) and content.what.keys is None and not rest:
+                positional.extend(content.what.members)
+            elif isinstance(value.what, Layers) and not rest:
+                positional.extend(value.what.members)
+            else:
+                rest.append(self.element(value))
+        for keyword in node.keywords:
+            value = self.evaluate(keyword.value)
+            if keyword.arg is not None:
+                keywords.append((keyword.arg, value))
+            else:
+                content = self.heap.get(value.what.key, NOTHING) if isinstance(value.what, Container) else value
+                if isinstance(content.what, Items) and content.what.keys is not None:
+                    keywords.extend((str(key), member) for key, member in zip(content.what.keys, content.what.members, strict=True))
+                else:
+                    rest.append(join_all(members_of(content.what)) if isinstance(content.what, Each) else self.flow(value))
+        return Arguments(tuple(positional), tuple(keywords), join_all(rest), bool(rest))
+
+    def _super(self) -> Value:
+        frame: Frame | None = self.frame
+        while frame is not None and (frame.thing is None or frame.owner is None):
+            frame = frame.closure
+        if frame is None or frame.thing is None or frame.owner is None:
+            return NOTHING
+        return Value(0, (), Above(frame.thing, frame.owner))
+
+    # Which kind of call it is
+
+    def call(self, callee: Value, arguments: Arguments, node: ast.Call) -> Value:
+        """What calling `callee` returns."""
+        what = callee.what
+        if isinstance(what, Bound):
+            return self.invoke(what, arguments, node)
+        if isinstance(what, Qualified):
+            return self.outside_call(what.name, arguments, node)
+        if isinstance(what, ClassValue):
+            return self.instantiate(what.owner, arguments, node)
+        if isinstance(what, Thing):
+            return self._call_thing(what, arguments, node)
+        if isinstance(what, Layers):
+            return self._call_layers(what, arguments, node)
+        if isinstance(what, Stateless):
+            given = self.flow_of(arguments)
+            return self.maybe_computed(given) if what.name in MAY_RETURN_ITS_INPUT else self.computed(given)
+        if isinstance(what, MethodOf):
+            return self._method(what.value, what.name, arguments, node)
+        if isinstance(what, Partial):
+            together = Arguments(
+                what.positional + arguments.positional, what.keywords + arguments.keywords, arguments.rest, arguments.spread
+            )
+            return self.call(what.inner, together, node)
+        if isinstance(what, Region):
+            first = arguments.get(0) or NOTHING
+            return Value(0, (), Wrapped(what.mode, first)) if what.mode != KEEP else first
+        if isinstance(what, Wrapped):
+            return self._call_wrapped(what, arguments, node)
+        if isinstance(what, Choice):
+            return self._call_any(what.members, arguments, node)
+        return self._call_unknown(callee, arguments, node)
+
+    def _call_unknown(self, callee: Value, arguments: Arguments, node: ast.Call) -> Value:
+        given = self.flow_of(arguments)
+        own = self.flow(callee)
+        self.pending |= given.live
+        if isinstance(callee.what, Unit):
+            # A module computes with its parameters; what it was given comes out changed.
+            return self.computed(blend([given, own]))
+        both = blend([given, self.called_back(arguments, node)])
+        return blend([self.maybe_computed(both), self.computed(own)])
+
+    def called_back(self, arguments: Arguments, node: ast.Call) -> Value:
+        """What functions that are handed to an unknown call may return, called with the other arguments."""
+        callables = [value for value in arguments.values if isinstance(value.what, Bound | Partial | Wrapped)]
+        if not callables or len(self.frames) > DEEPEST_CALL // 2:
+            return NOTHING
+        given = blend([self.flow(value) for value in arguments.values if value not in callables])
+        return blend([self.flow(self.call(value, Arguments(rest=given, spread=True), node)) for value in callables])
+
+    def _call_any(self, members: tuple[Value, ...], arguments: Arguments, node: ast.Call) -> Value:
+        before = self.snapshot()
+        values, states = [], []
+        for entry in members:
+            if isinstance(entry.what, Const):
+                continue  # `None` cannot be called
+            self.restore(before.copy())
+            values.append(self.call(entry, arguments, node))
+            states.append(self.snapshot())
+        after = merge_all(states)
+        self.restore(after if after is not None else before)
+        return join_all(values)
+
+    def _call_wrapped(self, what: Wrapped, arguments: Arguments, node: ast.Call) -> Value:
+        before, self.mode = self.mode, what.mode
+        value = self.call(what.inner, arguments, node)
+        self.mode = before
+        return value
+
+    def _call_layers(self, what: Layers, arguments: Arguments, node: ast.Call) -> Value:
+        for member in what.members:
+            arguments = Arguments((self.call(member, arguments, node),))
+        return arguments.positional[0] if arguments.positional else NOTHING
+
+    def _call_thing(self, thing: Thing, arguments: Arguments, node: ast.Call) -> Value:
+        lineage = self.hierarchy.lineage(thing.owner)
+        for name in ("__call__", "forward"):
+            found = lineage.method(name)
+            if found is not None:
+                return self.invoke(Bound(found[1], found[0].module, thing, None, found[0]), arguments, node)
+        return self.computed(blend([self.flow_of(arguments), self.flow(Value(0, (), thing))]))
+
+    def _method(self, base: Value, name: str, arguments: Arguments, node: ast.Call) -> Value:
+        what = base.what
+        target = node.func.value if isinstance(node.func, ast.Attribute) else node.func
+        if isinstance(what, Thing):
+            return self._thing_method(base, what, name, arguments, node)
+        if isinstance(what, Qualified):
+            return self.outside_call(f"{what.name}.{name}", arguments, node)
+        if isinstance(what, Module):
+            return self.call(self.resolved(self.package.member(what, name)), arguments, node)
+        if isinstance(what, Above):
+            return self._method_above(what, base, name, arguments, node)
+        if isinstance(what, ClassValue):
+            return self._class_method(what.owner, name, arguments, node)
+        if isinstance(what, Choice):
+            return join_all(self._method(entry, name, arguments, node) for entry in what.members if not isinstance(entry.what, Const))
+        if isinstance(what, Container | Items | Each):
+            value = self.container_method(base, name, arguments)
+            if value is not None:
+                return value
+        if isinstance(what, Unit | Layers | Container):
+            if name in ("forward", "__call__"):
+                return self.call(base, arguments, node)
+            return self.module_method(base, name, arguments, node, target)
+        if isinstance(what, Region) and name == "__enter__":
+            self.mode = self.mode_in(what)
+            return base
+        if isinstance(what, Stateless) and not what.name.startswith("torch."):
+            return self.call(base, arguments, node) if name in ("forward", "__call__") else base
+        if isinstance(what, Bound | Wrapped | Partial) and name in ("__call__", "__func__"):
+            return self.call(base, arguments, node)
+        return self.tensor_method(base, name, arguments, node, target)
+
+    def _thing_method(self, base: Value, thing: Thing, name: str, arguments: Arguments, node: ast.Call) -> Value:
+        found = self.attribute(base, name, node.func)
+        if not isinstance(found.what, MethodOf):
+            return self.call(found, arguments, node)
+        if name in ("add_module", "register_module", "register_parameter", "register_buffer"):
+            key = arguments.get(0, "name")
+            text = key.what.value if key is not None and isinstance(key.what, Const) else _pattern(node)
+            value = arguments.get(1, "module") or arguments.get(1, "param") or arguments.get(1, "tensor") or NOTHING
+            place = (thing.key, str(text))
+            self.heap[place] = join(self.heap[place], value) if place in self.heap else value
+            return NOTHING
+        if name in ("forward", "__call__"):
+            return self._call_thing(thing, arguments, node)
+        flow = self.flow(base)
+        if name in ("parameters", "named_parameters", "children", "modules", "named_children", "named_modules", "eval", "requires_grad_"):
+            return self.module_method(Value(flow.live, flow.cuts), name, arguments, node, node.func)
+        if name in ("to", "cuda", "cpu", "float", "half", "double", "train", "apply"):
+            return base
+        if name == "load_state_dict" and not self.building:
+            self.written |= flow.every
+            return NOTHING
+        if name in HARMLESS_CALLS or name in ("state_dict", "buffers", "log", "save_hyperparameters", "manual_backward", "log_dict"):
+            return NOTHING
+        if self.hierarchy.lineage(thing.owner).strangers and not self.building:
+            self.unclear |= flow.every
+        given = self.flow_of(arguments)
+        self.pending |= given.live
+        return self.maybe_computed(blend([given, self.called_back(arguments, node)]))
+
+    def _method_above(self, above: Above, base: Value, name: str, arguments: Arguments, node: ast.Call) -> Value:
+        found = self.attribute(base, name, node.func)
+        if isinstance(found.what, Bound):
+            return self.call(found, arguments, node)
+        if name in ("forward", "__call__") and not self.building:
+            flow = self.flow(Value(0, (), above.thing))
+            self.unclear |= flow.every
+            return self.computed(blend([flow, self.flow_of(arguments)]))
+        if name in ("__init__", "__setattr__", "__getattr__", "train", "eval"):
+            return NOTHING
+        return self._thing_method(Value(0, (), above.thing), above.thing, "super()." + name, arguments, node)
+
+    def _class_method(self, owner: Class, name: str, arguments: Arguments, node: ast.Call) -> Value:
+        lineage = self.hierarchy.lineage(owner)
+        if name == "apply" and lineage.is_function:
+            return self._apply(owner, arguments, node)
+        found = lineage.method(name)
+        if found is None:
+            return self.maybe_computed(self.flow_of(arguments))
+        kinds = {last_name(entry) for entry in found[1].decorator_list}
+        first = arguments.positional[0] if arguments.positional else None
+        bound = Bound(found[1], found[0].module, None, None, found[0])
+        if not kinds & {"staticmethod", "classmethod"} and first is not None and isinstance(first.what, Thing):
+            rest = Arguments(arguments.positional[1:], arguments.keywords, arguments.rest, arguments.spread)
+            return self.invoke(bound._replace(thing=first.what), rest, node)
+        return self.invoke(bound, arguments, node)
+
+    def _apply(self, owner: Class, arguments: Arguments, node: ast.Call) -> Value:
+        """`Function.apply`: what goes in comes out, except where `backward` hands back None in every case."""
+        found = self.hierarchy.lineage(owner).method("backward")
+        dropped = _always_none(found[1]) if found is not None else {}
+        values = []
+        for place, value in enumerate(arguments.positional):
+            flow = self.flow(value)
+            if place in dropped and found is not None and flow.every:
+                self.frames.append(Frame(found[1], found[0].module, f"{owner.name}.backward", None, None, None, ()))
+                number = self.cut_number(CutReason.CUSTOM_FUNCTION, dropped[place], f"{owner.name}.backward", code="GF106")
+                self.frames.pop()
+                flow = cut_by(flow, number)
+            values.append(flow)
+        return self.computed(blend([*values, *(self.flow(value) for _, value in arguments.keywords), self.flow(arguments.rest)]))
+
+    # Functions and classes of the source
+
+    def run_method(self, thing: Thing, name: str, arguments: tuple[Value, ...]) -> Value | None:
+        """What a method of `thing` returns, or None where it has none of that name."""
+        found = self.hierarchy.lineage(thing.owner).method(name)
+        if found is None:
+            return None
+        return self.invoke(Bound(found[1], found[0].module, thing, None, found[0]), Arguments(arguments), None)
+
+    def invoke(self, bound: Bound, arguments: Arguments, node: ast.Call | None) -> Value:
+        """What a function of the source returns."""
+        running = sum(frame.node is bound.node for frame in self.frames)
+        if running > MOST_RECURSIVE or len(self.frames) > DEEPEST_CALL:
+            flow = blend([self.flow_of(arguments), self.flow(Value(0, (), bound))])
+            self.unclear |= flow.every
+            return self.maybe_computed(flow)
+        self.ran.add(id(bound.node))
+        stack = (*(self.frame.stack if self.frames else ()), id(node))
+        name = f"{bound.owner.name}.{_name_of(bound.node)}" if bound.owner is not None else _name_of(bound.node)
+        frame = Frame(bound.node, bound.module, name, bound.thing, bound.owner, bound.closure, stack)
+        if isinstance(bound.node, ast.Lambda):
+            return self._run_lambda(frame, bound, arguments)
+        decorators = [(entry, last_name(entry)) for entry in bound.node.decorator_list]
+        mode = self.mode
+        wrapper = self._decorator_of(bound, decorators)
+        if wrapper is not None:
+            return self.call(wrapper, _with_thing(bound, arguments), node) if node is not None else NOTHING
+        self._bind(frame, bound, arguments)
+        self.frames.append(frame)
+        self._enter_decorators(decorators)
+        loops, self.loops = self.loops, 0
+        self.run_body(frame, bound.node.body)
+        self.loops = loops
+        value = self._returned(frame)
+        if any(name in GRAD_DECORATORS for _, name in decorators):
+            self.mode = mode
+        if frame.yields and any(name in ("contextmanager", "asynccontextmanager") for _, name in decorators):
+            self.mode = mode
+            modes = set(frame.yields)
+            return Value(0, (), Region(modes.pop() if len(modes) == 1 else -2))
+        return value
+
+    def _returned(self, frame: Frame) -> Value:
+        """Ends `frame`: all that it returned, in the state after all its returns."""
+        merged = merge_all([state for _, state, _ in frame.returns])
+        self.frames.pop()
+        if merged is not None:
+            self.heap, self.mode = merged.heap, merged.mode
+        return join_all(value for value, _, _ in frame.returns)
+
+    def _run_lambda(self, frame: Frame, bound: Bound, arguments: Arguments) -> Value:
+        self._bind(frame, bound, arguments)
+        self.frames.append(frame)
+        value = self.evaluate(bound.node.body)
+        self.frames.pop()
+        return value
+
+    def _enter_decorators(self, decorators: list[tuple[ast.expr, str]]) -> None:
+        for entry, name in reversed(decorators):
+            if name not in GRAD_DECORATORS:
+                continue
+            if isinstance(entry, ast.Call):
+                region = self.evaluate(entry).what
+                mode = region.mode if isinstance(region, Region) else self.mode
+            else:
+                mode = 0 if name != "enable_grad" else -1
+            if mode >= 0:
+                reason = CutReason.INFERENCE_MODE if name == "inference_mode" else CutReason.NO_GRAD
+                mode = self.cut_number(reason, entry, "@" + ast.unparse(entry), region=True)
+            self.mode = self.mode if mode == KEEP else mode
+
+    def _decorator_of(self, bound: Bound, decorators: list[tuple[ast.expr, str]]) -> Value | None:
+        """What a decorator of the package, whose own source switches gradients, makes of the function; None where there is none."""
+        for entry, _ in decorators:
+            if isinstance(entry, ast.Call) or self.decorating:
+                continue
+            self.frames.append(Frame(None, bound.module, "<module>", None, None, None, ()))
+            found = self.evaluate(entry)
+            self.frames.pop()
+            if isinstance(found.what, Bound) and isinstance(found.what.node, ast.FunctionDef):
+                if GRAD_WORDS.search(found.what.module.source.segment(found.what.node)):
+                    self.decorating = True
+                    plain = Value(0, (), bound._replace(thing=None))
+                    made = self.invoke(found.what, Arguments((plain,)), None)
+                    self.decorating = False
+                    return made if made.what is not None else None
+        return None
+
+    decorating = False
+
+    def _bind(self, frame: Frame, bound: Bound, arguments: Arguments) -> None:
+        spec = bound.node.args
+        names = [entry.arg for entry in (*spec.posonlyargs, *spec.args)]
+        given = list(arguments.positional)
+        decorators = {last_name(entry) for entry in getattr(bound.node, "decorator_list", ())}
+        if bound.owner is not None and not isinstance(bound.node, ast.Lambda) and names:
+            if bound.thing is not None and "staticmethod" not in decorators and bound.closure is None:
+                kind = ClassValue(bound.thing.owner) if "classmethod" in decorators else bound.thing
+                given.insert(0, Value(0, (), kind))
+            elif "classmethod" in decorators:
+                given.insert(0, Value(0, (), ClassValue(bound.owner)))
+        env = dict.fromkeys([*names, *(entry.arg for entry in spec.kwonlyargs)], arguments.rest)
+        if not arguments.spread:
+            env.update(_defaults(spec))
+        env.update(zip(names, given, strict=False))
+        extra = dict(arguments.keywords)
+        env.update({name: extra.pop(name) for name in list(extra) if name in env})
+        if spec.vararg:
+            more = tuple(given[len(names) :])
+            env[spec.vararg.arg] = Value(0, (), Each(join_all([*more, arguments.rest])) if arguments.spread else Items(more))
+        if spec.kwarg:
+            env[spec.kwarg.arg] = self._spread_keywords(extra, arguments)
+        frame.env = env
+
+    def _spread_keywords(self, extra: dict[str, Value], arguments: Arguments) -> Value:
+        if arguments.spread:
+            return Value(0, (), Each(join_all([*extra.values(), arguments.rest])))
+        return Value(0, (), Items(tuple(extra.values()), tuple(extra)))
+
+    def instantiate(self, owner: Class, arguments: Arguments, node: ast.Call) -> Value:
+        """An instance of a class of the package."""
+        lineage = self.hierarchy.lineage(owner)
+        if not lineage.is_module:
+            return self._plain_instance(owner, arguments, node)
+        depth = sum(frame.function.endswith(".__init__") for frame in self.frames)
+        if self.building and depth < 4 and self._may_cut(owner):
+            return self.build(owner, ("thing", *self.frame.stack, id(node)), arguments, node)
+        known = self.hierarchy.has_parameters(owner)
+        if not known and not lineage.strangers:
+            return Value(0, (), Stateless("torch." + owner.name))
+        number = self.unit(node, known=known, what=owner.name)
+        return Value(1 << number, (), Unit(number))
+
+    def build(self, owner: Class, key: object, arguments: Arguments, node: ast.Call | None) -> Value:
+        """A module of the package, with the attributes that its `__init__` makes."""
+        thing = Thing(owner, key)
+        found = self.hierarchy.lineage(owner).method("__init__")
+        if found is not None:
+            was, self.building = self.building, True
+            self.invoke(Bound(found[1], found[0].module, thing, None, found[0]), arguments, node)
+            self.building = was
+        return Value(0, (), thing)
+
+    def _may_cut(self, owner: Class) -> bool:
+        return any(CUT_WORDS.search(entry.module.source.segment(entry.node)) for entry in self.hierarchy.lineage(owner).classes)
+
+    def _plain_instance(self, owner: Class, arguments: Arguments, node: ast.Call) -> Value:
+        lineage = self.hierarchy.lineage(owner)
+        if lineage.method("__enter__") is not None or lineage.method("__call__") is not None:
+            thing = Thing(owner, ("thing", *self.frame.stack, id(node)))
+            self.run_method_with(thing, "__init__", arguments, node)
+            return Value(0, (), thing)
+        values = [*arguments.positional, *(value for _, value in arguments.keywords)]
+        if arguments.positional or arguments.spread:
+            return self.new_container(node, Each(join_all([*values, arguments.rest])))
+        return self.new_container(node, Items(tuple(values), tuple(key for key, _ in arguments.keywords)))
+
+    def run_method_with(self, thing: Thing, name: str, arguments: Arguments, node: ast.Call) -> None:
+        """Runs a method of `thing` for what it leaves on it."""
+        found = self.hierarchy.lineage(thing.owner).method(name)
+        if found is not None:
+            self.invoke(Bound(found[1], found[0].module, thing, None, found[0]), arguments, node)
+
+
+GRAD_DECORATORS = frozenset({"no_grad", "inference_mode", "enable_grad", "set_grad_enabled"})
+
+
+def _name_of(node: ast.AST) -> str:
+    return str(getattr(node, "name", "<lambda>"))
+
+
+def _with_thing(bound: Bound, arguments: Arguments) -> Arguments:
+    if bound.thing is None:
+        return arguments
+    return arguments._replace(positional=(Value(0, (), bound.thing), *arguments.positional))
+
+
+def _defaults(spec: ast.arguments) -> dict[str, Value]:
+    """The defaults that are constants."""
+    names = [entry.arg for entry in (*spec.posonlyargs, *spec.args)]
+    pairs = list(zip(names[len(names) - len(spec.defaults) :], spec.defaults, strict=True))
+    pairs += [(entry.arg, default) for entry, default in zip(spec.kwonlyargs, spec.kw_defaults, strict=True) if default is not None]
+    return {name: Value(0, (), Const(value.value)) if isinstance(value, ast.Constant) else NOTHING for name, value in pairs}
+
+
+def _always_none(node: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[int, ast.AST]:
+    """Places of `apply`'s arguments for which every `return` of `backward` says None, with the last such `return`."""
+    returns = [entry for entry in ast.walk(node) if isinstance(entry, ast.Return)]
+    tuples = [entry.value.elts for entry in returns if isinstance(entry.value, ast.Tuple)]
+    if not returns or len(tuples) != len(returns) or any(isinstance(part, ast.Starred) for parts in tuples for part in parts):
+        return {}
+    places = range(min(len(parts) for parts in tuples))
+    return {place: returns[-1] for place in places if all(_is_none(parts[place]) for parts in tuples)}
+
+
+def _is_none(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None
+
+
+def _pattern(node: ast.Call) -> str:
+    """The name that an f-string or a sum begins with, and `*`."""
+    name = node.args[0] if node.args else None
+    if isinstance(name, ast.JoinedStr):
+        return re.sub(r"\*.*\*", "*", "".join(str(part.value) if isinstance(part, ast.Constant) else "*" for part in name.values))
+    if isinstance(name, ast.BinOp) and isinstance(name.left, ast.Constant) and isinstance(name.left.value, str):
+        return re.split(r"[%{]", name.left.value)[0] + "*"
+    return "*"
+
+
+__all__ = ["CUT_WORDS", "Calls", "Leaf"]

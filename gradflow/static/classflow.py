@@ -1,0 +1,226 @@
+"""What becomes of the parameters of one class: the model that `__init__` builds, and how its methods let them through to what they return."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from gradflow.static.calls import CUT_WORDS
+from gradflow.static.classes import Hierarchy
+from gradflow.static.interpreter import Interpreter
+from gradflow.static.machine import CutSite, Frame, GivenUp, Heap, Thing, UnitSite
+from gradflow.static.methods import Arguments
+from gradflow.static.names import Class, Module
+from gradflow.static.torch_names import FROZEN_NAMES, INFERENCE_METHODS
+from gradflow.static.values import Chain, Container, Each, Items, Layers, Unit, Value, join
+
+PRIMARY = ("forward", "training_step", "__call__")
+"""Methods whose return is what a loss is made of."""
+
+ROOT = "self"
+
+
+@dataclass(eq=False, slots=True)
+class Severed:
+    """Parameters of one class that come out of a method only behind cuts: their paths, the cuts on the way, where they are returned."""
+
+    paths: list[str]
+    chain: Chain
+    method: str
+    returned: list[ast.AST]
+    module: Module
+
+
+@dataclass(eq=False, slots=True)
+class ClassFlow:
+    """All that was found out about a class."""
+
+    owner: Class
+    units: list[UnitSite]
+    cuts: list[CutSite]
+    severed: list[Severed] = field(default_factory=list)
+    hidden: list[UnitSite] = field(default_factory=list)
+    built: list[tuple[ast.Call, Module, str, bool]] = field(default_factory=list)
+    live: list[str] = field(default_factory=list)
+    strangers: bool = False
+
+
+def follow_class(hierarchy: Hierarchy, owner: Class) -> ClassFlow | None:
+    """What becomes of the parameters of `owner`, None where it is too tangled to be followed."""
+    machine = Interpreter(hierarchy)
+    try:
+        return _follow(machine, owner)
+    except GivenUp:
+        return None
+    except RecursionError:
+        return None
+
+
+def _follow(machine: Interpreter, owner: Class) -> ClassFlow:
+    lineage = machine.hierarchy.lineage(owner)
+    thing = Thing(owner, ROOT)
+    outer = Frame(None, owner.module, "<module>", None, None, None, ())
+    machine.frames.append(outer)
+    machine.building = True
+    machine.run_method(thing, "__init__", ())
+    machine.building = False
+    machine.frames.pop()
+    for key, value in list(machine.heap.items()):
+        if key[0] == ROOT:
+            _name_units(machine, value, str(key[1]), hidden=False, depth=0)
+    result = ClassFlow(owner, machine.units, machine.cuts, strangers=bool(lineage.strangers))
+    result.hidden = [unit for unit in machine.units if unit.hidden and not unit.registered and unit.known]
+    _forget_changing_constants(machine, owner)
+    _run_methods(machine, thing, result)
+    return result
+
+
+def _forget_changing_constants(machine: Interpreter, owner: Class) -> None:
+    """A flag that is set in more than one place has no value that the source shows."""
+    texts = [entry.module.source.text for entry in machine.hierarchy.lineage(owner).classes]
+    for key, value in list(machine.heap.items()):
+        if value.what.__class__.__name__ == "Const" and isinstance(key[1], str):
+            times = sum(len(re.findall(rf"\.{re.escape(key[1])}\s*(?::[^=\n]+)?=(?!=)", text)) for text in dict.fromkeys(texts))
+            if times != 1:
+                machine.heap[key] = Value()
+
+
+def _run_methods(machine: Interpreter, thing: Thing, result: ClassFlow) -> None:
+    machine.heap = first = machine.heap.settled()
+    everything: dict[str, Frame] = {}
+    live = 0
+    for name in PRIMARY:
+        machine.heap = first.copy()
+        frame = machine.start(thing, name)
+        if frame is not None:
+            everything[name] = frame
+            live |= _live_at_end(machine, frame, first)
+    result.built = list(machine.built)
+    trained = [unit.known and bool(unit.path) and not _says_frozen(unit.path) for unit in machine.units]
+    cut = 0
+    for frame in everything.values():
+        for value, _, _ in frame.returns:
+            cut |= machine.flow(value).cut
+    candidates = cut & ~live & _mask(trained) & ~machine.unclear & ~machine.frozen & ~machine.written & ~machine.escaped
+    if candidates:
+        candidates &= ~_live_elsewhere(machine, thing, first)
+        candidates &= ~machine.frozen & ~machine.written & ~machine.unclear & ~machine.escaped
+    if candidates:
+        result.severed = _severed(machine, everything, candidates)
+    result.live = [unit.path for number, unit in enumerate(machine.units) if unit.known and unit.path and live >> number & 1]
+
+
+def _mask(flags: list[bool]) -> int:
+    return sum(1 << number for number, flag in enumerate(flags) if flag)
+
+
+def _says_frozen(path: str) -> bool:
+    words = set(re.split(r"[._\d]+", path.lower()))
+    return any(word in words for word in FROZEN_NAMES)
+
+
+def _live_at_end(machine: Interpreter, frame: Frame, first: Heap) -> int:
+    """The parameters that come back alive: returned, or left on the object."""
+    live = machine.escaped
+    for value, state, _ in frame.returns:
+        machine.heap = state.heap
+        live |= machine.flow(value).live
+        for key, left in state.heap.over.items():
+            if key[0] != "container":
+                live |= 0 if _is_model_part(left) else machine.flow(left).live
+    return live
+
+
+def _is_model_part(value: Value) -> bool:
+    return isinstance(value.what, Unit | Layers | Thing)
+
+
+def _live_elsewhere(machine: Interpreter, thing: Thing, first: Heap) -> int:
+    """What the methods that `forward` does not call let through, and what they freeze or write."""
+    live = 0
+    seen: set[str] = set()
+    for entry in machine.hierarchy.lineage(thing.owner).classes:
+        for name, node in entry.methods.items():
+            if name in seen or id(node) in machine.ran or name in ("__init__", "__new__"):
+                continue
+            seen.add(name)
+            if name in ("reset_parameters", "init_weights", "_init_weights", "_reset_parameters", "initialize_weights", "init_parameters"):
+                continue
+            machine.heap = first.copy()
+            machine.mode = -1
+            frame = machine.start(thing, name)
+            if frame is not None and not name.startswith(INFERENCE_METHODS):
+                live |= _live_at_end(machine, frame, first)
+    return live
+
+
+def _severed(machine: Interpreter, frames: dict[str, Frame], candidates: int) -> list[Severed]:
+    found: list[Severed] = []
+    said = 0
+    for name, frame in frames.items():
+        groups: dict[Chain, tuple[int, list[ast.AST]]] = {}
+        for value, state, node in frame.returns:
+            machine.heap = state.heap
+            for chain, mask in machine.flow(value).cuts:
+                if mask & candidates & ~said:
+                    old, nodes = groups.get(chain, (0, []))
+                    groups[chain] = (old | mask & candidates & ~said, [*nodes, node])
+        for chain, (mask, nodes) in groups.items():
+            mask &= ~said
+            paths = [unit.path for number, unit in enumerate(machine.units) if mask >> number & 1]
+            said |= mask
+            if paths:
+                found.append(Severed(paths, chain, name, nodes, frame.module))
+    return found
+
+
+def _name_units(machine: Interpreter, value: Value, path: str, *, hidden: bool, depth: int) -> None:
+    """Gives every part that `value` holds its path, and says whether only plain containers hold it."""
+    what = value.what
+    if depth > 8:
+        return
+    if isinstance(what, Unit):
+        unit = machine.units[what.number]
+        if not unit.path or (unit.hidden and not hidden):
+            unit.path = path
+        unit.hidden = unit.hidden or hidden
+        unit.registered = unit.registered or not hidden
+    elif isinstance(what, Container):
+        inside = hidden or not what.registered
+        content = machine.heap.get(what.key, Value()).what
+        _name_members(machine, content, path, hidden=inside, depth=depth)
+    elif isinstance(what, Items | Each):
+        _name_members(machine, what, path, hidden=True, depth=depth)
+    elif isinstance(what, Layers):
+        for number, member in enumerate(what.members):
+            _name_units(machine, member, f"{path}.{number}", hidden=hidden, depth=depth + 1)
+    elif isinstance(what, Thing):
+        for key, member in list(machine.heap.items()):
+            if key[0] == what.key:
+                _name_units(machine, member, f"{path}.{key[1]}", hidden=hidden, depth=depth + 1)
+    else:
+        for number, unit in enumerate(machine.units):
+            if value.every >> number & 1 and not unit.path:
+                unit.path = path
+                unit.registered = unit.registered or not hidden
+                # One of several, or changed on the way: what is trained under that name is not known.
+                unit.known = False
+
+
+def _name_members(machine: Interpreter, content: object, path: str, *, hidden: bool, depth: int) -> None:
+    if isinstance(content, Items):
+        for number, member in enumerate(content.members):
+            key = content.keys[number] if content.keys is not None else number
+            _name_units(machine, member, f"{path}.{key}", hidden=hidden, depth=depth + 1)
+    elif isinstance(content, Each):
+        _name_units(machine, content.member, f"{path}.*", hidden=hidden, depth=depth + 1)
+
+
+def may_cut(owner: Class, hierarchy: Hierarchy) -> bool:
+    """Whether the source of the class, or of a base, has a word in it that can stop a gradient."""
+    return any(CUT_WORDS.search(entry.module.source.segment(entry.node)) for entry in hierarchy.lineage(owner).classes)
+
+
+__all__ = ["Arguments", "ClassFlow", "Severed", "follow_class", "join", "may_cut"]

@@ -1,0 +1,79 @@
+"""GF101 from the source: every way from a parameter to what `forward` returns passes a place that stops gradients.
+
+The class is followed through its methods; a parameter that one way lets through is not reported, nor is one that the source freezes,
+writes by hand or names as a target or moving average.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gradflow.report import Finding, Role, Severity
+from gradflow.static.classflow import ClassFlow, Severed
+from gradflow.static.cures import cure_of, note_of, place_of
+from gradflow.static.machine import CutSite
+from gradflow.static.paths import fold_paths
+from gradflow.static.rules.base import Draft, FileFacts, found, listed
+
+CODE = "GF101"
+NAME = "severed-parameter"
+OTHERS = {"GF104": "recreated-parameter", "GF105": "loss-rebuilt", "GF106": "gradient-dropped"}
+
+
+def find(facts: FileFacts) -> Iterator[Draft]:
+    """One finding for each cut of each class; a cut that an inner class has said already is not said again."""
+    said: set[tuple[str, int, str]] = set()
+    findings: list[tuple[ClassFlow, Severed]] = [(flow, severed) for flow in facts.flows for severed in flow.severed]
+    # A class in which nothing learns stands behind one that holds it and learns: there the fault shows.
+    for flow, severed in sorted(findings, key=lambda entry: not entry[0].live):
+        cuts = [flow.cuts[number] for number in severed.chain]
+        key = (cuts[-1].module.source.path, getattr(cuts[-1].node, "lineno", 0), severed.paths[0].rpartition(".")[2])
+        if key not in said:
+            said.add(key)
+            yield Draft(_finding(facts, flow, severed, cuts))
+
+
+def _finding(facts: FileFacts, flow: ClassFlow, severed: Severed, cuts: list[CutSite]) -> Finding:
+    paths = fold_paths(severed.paths)
+    nearest = cuts[-1]
+    code = next((cut.code for cut in cuts if cut.code != CODE), CODE)
+    them, verb = ("it", "is") if len(paths) == 1 else ("them", "are")
+    severity, doubt = _severity(facts, flow)
+    may = "may be" if doubt else verb
+    helps = [f"to train {them}, {cure_of(cut)}" for cut in reversed(cuts)]
+    helps.append(f"to freeze {them}, say so: " + ", ".join(f"`self.{path}.requires_grad_(False)`" for path in paths[:3] if "*" not in path))
+    notes = [f"read in the class `{flow.owner.name}`, and not run"]
+    if doubt:
+        notes.append(doubt)
+    if len(cuts) > 1:
+        notes.append(f"the {len(cuts)} cuts stand one behind the other: each of them has to go")
+    return found(
+        (code, OTHERS.get(code, NAME)),
+        severity,
+        f"{listed(paths)} {may} cut off from what `{severed.method}` returns by `{nearest.label}`",
+        _sites(flow, severed, cuts),
+        parameters=paths,
+        reason=nearest.reason.value,
+        help=[text for text in helps if not text.endswith(": ")],
+        notes=notes,
+    )
+
+
+def _sites(flow: ClassFlow, severed: Severed, cuts: list[CutSite]) -> list[tuple[Role, object, str]]:  # type: ignore[type-arg]
+    sites = []
+    for cut in reversed(cuts):
+        site = cut.module.source.site(cut.node, cut.function, header=cut.region and place_of(cut) == "block")
+        sites.append((Role.CAUSE, site, note_of(cut)))
+    for node in severed.returned[:2]:
+        name = f"{flow.owner.name}.{severed.method}"
+        sites.append((Role.LEAK, severed.module.source.site(node, name, header=True), "returned here, with no way back for a gradient"))
+    return sites
+
+
+def _severity(facts: FileFacts, flow: ClassFlow) -> tuple[Severity, str]:
+    """How bad it is, and why that is not certain."""
+    if not flow.live and not facts.trains:
+        return Severity.INFO, "no parameter of the class gets a gradient, and the file trains nothing: it may be meant for inference"
+    if flow.strangers:
+        return Severity.WARNING, "a base class is not known here, and may use the parameters in another way"
+    return Severity.ERROR, ""
