@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from gradflow.errors import GradflowError
@@ -35,20 +36,31 @@ def draw(dot: str, format: str, *, timeout: float = TIMEOUT) -> bytes:
     Raises:
         DrawingFailed: where no engine is found, or it fails or takes longer than `timeout` seconds.
     """
+    return draw_all([dot], format, timeout=timeout)[0]
+
+
+def draw_all(dots: Sequence[str], format: str, *, timeout: float = TIMEOUT) -> list[bytes]:
+    """The pictures of `dots`, drawn by one process: starting it takes longer than drawing.
+
+    Raises:
+        DrawingFailed: as `draw`, and then none is there.
+    """
     engine = find_engine()
     with tempfile.TemporaryDirectory(prefix="gradflow-") as folder:
-        source, target = Path(folder) / "graph.dot", Path(folder) / f"graph.{format}"
-        source.write_text(dot, "utf-8", newline="\n")
-        command = [sys.executable, str(_CHILD), engine, str(source), str(target), format, str(DOTS_PER_INCH), str(MEMORY)]
-        # A memory limit shows itself in many ways; that there is no picture is the one sign that all of them share.
+        sources = [Path(folder) / f"{number}.dot" for number in range(len(dots))]
+        for source, dot in zip(sources, dots, strict=True):
+            source.write_text(dot, "utf-8", newline="\n")
+        command = [sys.executable, str(_CHILD), engine, format, str(DOTS_PER_INCH), str(MEMORY), *map(str, sources)]
         try:
             run = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, env=_environment())
         except subprocess.TimeoutExpired as error:
             raise DrawingFailed(f"the picture was given up: Graphviz took more than {timeout:g} seconds") from error
-        if run.returncode or not target.is_file() or not target.stat().st_size:
+        targets = [source.with_name(f"{source.name}.{format}") for source in sources]
+        # A memory limit shows itself in many ways; that a picture is missing is the one sign that all of them share.
+        if run.returncode or not all(target.is_file() and target.stat().st_size for target in targets):
             said = run.stderr.decode("utf-8", "replace").strip().splitlines()
             raise DrawingFailed(f"the picture could not be drawn: {said[-1] if said else f'Graphviz ended with {run.returncode}'}")
-        return target.read_bytes()
+        return [target.read_bytes() for target in targets]
 
 
 def find_engine() -> str:

@@ -1,26 +1,30 @@
-"""Run as a program: `child.py ENGINE SOURCE TARGET FORMAT DPI MEMORY`. Limits itself, then becomes `dot`, or draws with pygraphviz."""
+"""Run as a program: `child.py ENGINE FORMAT DPI MEMORY SOURCE ...`. Limits itself, then becomes `dot`, or draws with pygraphviz.
+
+The picture of `a.dot` is written beside it, as `a.dot.svg`.
+"""
 
 import os
 import sys
 
 
-def main(engine: str, source: str, target: str, format: str, dpi: str, memory: str) -> None:
-    """Draws the file `source` into the file `target`; an error shows as an exit code and a line on standard error."""
+def main(engine: str, format: str, dpi: str, memory: str, *sources: str) -> None:
+    """Draws each of `sources`; an error shows as an exit code and a line on standard error."""
     _limit_memory(int(memory))
     scale = [f"-Gdpi={dpi}"] if format == "png" else []
     if engine != "pygraphviz":
-        command = [engine, f"-T{format}", *scale, "-o", target, source]
+        command = [engine, f"-T{format}", *scale, "-O", *sources]
         if os.name == "posix":
             os.execv(engine, command)
-        # Where a process cannot become another one, it would end before its picture is there.
+        # Where a process cannot become another one, it would end before its pictures are there.
         import subprocess
 
         sys.exit(subprocess.run(command).returncode)
     import pygraphviz
 
-    with open(source, encoding="utf-8") as file:
-        graph = pygraphviz.AGraph(string=file.read())
-    graph.draw(target, format=format, prog="dot", args=" ".join(scale))
+    for source in sources:
+        with open(source, encoding="utf-8") as file:
+            graph = pygraphviz.AGraph(string=file.read())
+        graph.draw(f"{source}.{format}", format=format, prog="dot", args=" ".join(scale))
 
 
 def _limit_memory(limit: int) -> None:

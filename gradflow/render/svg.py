@@ -14,15 +14,41 @@ from gradflow.views.drawing import Card, Drawing, Excerpt, Grid, Join, Pill, Sha
 SVG = "http://www.w3.org/2000/svg"
 _NAMESPACE = f"{{{SVG}}}"
 _FONTS = {"Helvetica": "Helvetica, Arial, sans-serif", "Courier": "'Courier New', Courier, monospace"}
+_LOOK = ("fill", "stroke", "stroke-width", "stroke-dasharray", "font-family", "font-weight", "font-size", "text-anchor")
 _NUMBER = re.compile(r"-?\d+\.\d{2,}")
 
 
-def finish_svg(drawn: str, drawing: Drawing, *, prefix: str = "", variables: Palette | None = None) -> str:
+class Styles:
+    """The looks that pictures on one page share: each combination of colour, font and line is one short class.
+
+    Colours of `palette` become CSS variables (`var(--ink)`), so that the page's theme is the picture's.
+    """
+
+    def __init__(self, palette: Palette) -> None:
+        self._variables = variable_names(palette)
+        self._classes: dict[tuple[tuple[str, str], ...], str] = {}
+
+    def css(self) -> str:
+        """One rule a class, in the order in which they were first seen."""
+        return "".join(f".{name}{{{';'.join(f'{key}:{value}' for key, value in look)}}}" for look, name in self._classes.items())
+
+    def class_of(self, look: dict[str, str]) -> str:
+        """The class for these presentation attributes."""
+        values = tuple((key, self._value(key, value)) for key, value in sorted(look.items()))
+        return self._classes.setdefault(values, f"s{len(self._classes)}")
+
+    def _value(self, key: str, value: str) -> str:
+        if key == "font-size":
+            return f"{float(value):g}px"
+        return f"var(--{self._variables[value.lower()]})" if value.lower() in self._variables else value
+
+
+def finish_svg(drawn: str, drawing: Drawing, *, prefix: str = "", styles: Styles | None = None) -> str:
     """The SVG text that Graphviz made of `drawing`, as one element without an XML declaration, ended by a line feed.
 
     Args:
         prefix: stands before every id, so that two pictures can share a page.
-        variables: the palette that it was drawn in; its colours become CSS variables (`var(--ink)`).
+        styles: takes over colours, fonts and lines as classes; without it they stand in the elements.
     """
     ElementTree.register_namespace("", SVG)
     try:
@@ -30,11 +56,12 @@ def finish_svg(drawn: str, drawing: Drawing, *, prefix: str = "", variables: Pal
     except ElementTree.ParseError as error:
         raise InvariantError(f"Graphviz wrote an SVG that does not parse: {error}") from error
     _describe(root, drawing, prefix)
-    names = variable_names(variables) if variables is not None else {}
     for parent in root.iter():
         _drop_invisible(parent)
         _name_box(parent, drawing)
-        _tidy(parent, prefix, names)
+        _tidy(parent, prefix)
+        if styles is not None:
+            _take_look(parent, styles)
     return ElementTree.tostring(root, encoding="unicode").replace(" />", "/>") + "\n"
 
 
@@ -96,7 +123,19 @@ def _name_box(group: ElementTree.Element, drawing: Drawing) -> None:
         title.text = clean(words_of(drawing.boxes[int(name[3:])].shape))
 
 
-def _tidy(element: ElementTree.Element, prefix: str, names: dict[str, str]) -> None:
+def _take_look(element: ElementTree.Element, styles: Styles) -> None:
+    look = {key: element.attrib.pop(key) for key in _LOOK if key in element.attrib}
+    if look.get("stroke") == "transparent":
+        look["stroke"] = "none"
+    if element.tag == f"{_NAMESPACE}text" and look.get("text-anchor") == "start":
+        del look["text-anchor"]
+    if look:
+        element.set("class", styles.class_of(look))
+    if element.tag == f"{_NAMESPACE}g" and element.get("class") in ("edge", "cluster", "graph"):
+        del element.attrib["class"]
+
+
+def _tidy(element: ElementTree.Element, prefix: str) -> None:
     element.tail = None
     if element.tag not in (f"{_NAMESPACE}text", f"{_NAMESPACE}title", f"{_NAMESPACE}desc"):
         element.text = None
@@ -105,8 +144,6 @@ def _tidy(element: ElementTree.Element, prefix: str, names: dict[str, str]) -> N
             _rename(element, value, prefix)
         elif key == "font-family":
             element.set(key, _FONTS.get(value.split(",")[0], value))
-        elif key in ("fill", "stroke"):
-            element.set(key, f"var(--{names[value.lower()]})" if value.lower() in names else value)
         elif key in ("points", "d", "x", "y", "cx", "cy", "rx", "ry", "width", "height"):
             element.set(key, _NUMBER.sub(lambda found: f"{float(found.group()):.1f}".removesuffix(".0"), value))
         elif key.endswith("space") or key == "xlink":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
+from gradflow.render.focus import add_focus
 from gradflow.render.frame import add_frames
 from gradflow.render.glyphs import SEVERITY_STYLE, VERDICT_STYLE
 from gradflow.render.names import fold_names, plural
@@ -29,6 +30,7 @@ def render_text(report: Report, *, width: int, color: bool, unicode: bool, verbo
     _add_findings(page, report, verbose)
     _add_crash(page, report)
     _add_model(page, report, verbose)
+    add_focus(page, report, verbose)
     _add_notes(page, report, verbose)
     _add_counts(page, report)
     _add_target(page, report)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gradflow.errors import UsageError
 from gradflow.report import Report
 from gradflow.views.drawing import Drawing
-from gradflow.views.modules import draw_module, draw_modules
+from gradflow.views.modules import ModuleViews
 
 VIEWS = ("modules", "module:NAME")
 
@@ -18,7 +18,7 @@ def draw_view(report: Report, view: str = "modules", *, depth: int | None = None
     """
     name, colon, module = view.partition(":")
     if name == "module" and colon:
-        return draw_module(report, module)
+        return ModuleViews(report).module(module)
     if view == "modules":
-        return draw_modules(report, depth=depth)
+        return ModuleViews(report).whole(depth)
     raise UsageError(f"expected a view out of {', '.join(VIEWS)}, found {view!r}")

@@ -83,7 +83,7 @@ def _lines(sites: list[Site]) -> tuple[tuple[int, str, bool], ...]:
         wanted.pop()
     if wanted and wanted[0] != lit.line and not known[wanted[0]].strip():
         wanted.pop(0)
-    while wanted and wanted[-1] > lit.line and _indent(known[wanted[-1]]) < _indent(known[lit.line]):
+    while wanted and wanted[-1] > lit.line and known[wanted[-1]].lstrip().startswith(("def ", "class ", "async def ", "@")):
         wanted.pop()
     texts = {line: known[line].expandtabs(4).rstrip() for line in wanted}
     indent = min((_indent(text) for text in texts.values() if text.strip()), default=0)

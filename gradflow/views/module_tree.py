@@ -66,6 +66,15 @@ class ModuleTree:
         """The paths of the equal siblings for which the canonical `path` stands, itself first."""
         return self._run_of.get(path, (path,))
 
+    def folded(self) -> dict[str, str]:
+        """By path, the first of the run of equal siblings that stands for it; those that stand for themselves are left out."""
+        return dict(self._first_of)
+
+    def openable(self) -> list[str]:
+        """The canonical paths of modules that hold other modules, the outermost first."""
+        found = [path for path, branch in self._branches.items() if path and branch.children and self.canonical(path) == path]
+        return sorted(found, key=self.depth_of)
+
     def shown(self, path: str) -> list[str]:
         """The canonical paths of the children of the module at `path`, equal siblings once."""
         branch = self._branches[path]
