@@ -17,7 +17,7 @@ from gradflow.graph.site import Site
 from gradflow.report import Finding, FindingSite, Role, Severity
 from gradflow.verdict import Influence, Verdict
 
-PRECEDENCE = ("GF103", "GF104", "GF105", "GF106", "GF101", "GF102", "GF301")
+PRECEDENCE = ("GF103", "GF104", "GF105", "GF106", "GF101", "GF102", "GF302", "GF301")
 """Where several codes fit one parameter, the first of these says it; other codes come after them, in order."""
 
 

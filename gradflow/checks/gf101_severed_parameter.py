@@ -7,7 +7,7 @@ no gradient. `reason` says which kind: no-grad, inference-mode, detach, data, nu
 integer-cast, no-derivative, custom-function, reentrant-checkpoint or overwrite. Where several cuts lie on the way, the fewest lines that
 have to change are named, the one nearest the loss first.
 
-It is an error where an optimizer that stepped holds the parameter. It is info where the program says that the cut is meant: no optimizer
+It is an error where an optimizer that stepped holds the parameter. Where the program says that the cut is meant, it is GF901: no optimizer
 holds the parameter while others are held, or something else than an optimizer writes its value between steps (a moving average).
 
 ## Why it matters
@@ -57,7 +57,7 @@ def find(case: Case) -> Iterable[Finding]:
         groups.setdefault(_key(case, index), []).append(index)
     for key, members in groups.items():
         severity, worst, meant = graded(case, members)
-        if severity is not None:
+        if severity is not None and severity is not Severity.INFO:
             yield _finding(case, severity, worst, meant) if key else _incomplete(case, severity, worst)
 
 
@@ -81,7 +81,7 @@ def _finding(case: Case, severity: Severity, members: list[int], meant: list[int
         sites=tuple(_sites(case, members, cuts)),
         reason=cuts[0][0].reason.value,
         help=tuple(_helps(case, members, cuts)),
-        notes=tuple(_notes(case, severity, members, meant, crossings)),
+        notes=tuple(_notes(case, members, meant, crossings)),
     )
 
 
@@ -152,12 +152,9 @@ def _inside(case: Case, members: list[int], cuts: list[tuple[Cut, Site | None]])
     return [index for index in members if index in taken]
 
 
-def _notes(case: Case, severity: Severity, members: list[int], meant: list[int], crossings: list[Crossing]) -> Iterator[str]:
-    if severity is Severity.INFO:
-        yield f"taken as meant: {why_meant(case, members)}"
-    else:
-        them = "it requires grad and its value reaches" if len(members) == 1 else "they require grad and their values reach"
-        yield f"{them} the loss, but `.grad` stays None"
+def _notes(case: Case, members: list[int], meant: list[int], crossings: list[Crossing]) -> Iterator[str]:
+    them = "it requires grad and its value reaches" if len(members) == 1 else "they require grad and their values reach"
+    yield f"{them} the loss, but `.grad` stays None"
     if len(crossings) > 1:
         yield f"the {len(crossings)} cuts stand one behind the other: each of them has to go"
     above = upstream(case.graph, tuple(crossing.node for crossing in crossings))

@@ -4,8 +4,8 @@
 Every parameter that requires grad and whose value has no part in any loss of any step seen: it is declared and never called, or another
 module is called in its place. Parameters are grouped by the topmost module that is unused as a whole; the site is its definition.
 
-It is a warning, and an error where a script trains it: an optimizer that stepped holds it. It is info where no optimizer holds it while
-others are held. A tensor that no module registers and no optimizer holds is not reported: nobody expects it to learn.
+It is a warning, and an error where a script trains it: an optimizer that stepped holds it. Where no optimizer holds it while others are
+held, it is GF901. A tensor that no module registers and no optimizer holds is not reported: nobody expects it to learn.
 
 ## Why it matters
 The layer is counted, saved and moved to the device, and it does nothing. Often the wrong name was typed in `forward` (`self.fc1` twice, and
@@ -37,7 +37,7 @@ from collections.abc import Iterable
 
 from gradflow.checks.base import Case, count, definition_site
 from gradflow.checks.naming import Group, expression, listed, topmost
-from gradflow.checks.severity import graded, why_meant
+from gradflow.checks.severity import graded
 from gradflow.graph.flow import NodeKind
 from gradflow.graph.recording import Membership, TargetKind
 from gradflow.report import Finding, Severity
@@ -52,12 +52,20 @@ _RUNS_TRAINING = {TargetKind.SCRIPT, TargetKind.NOTEBOOK, TargetKind.COMMAND}
 
 def find(case: Case) -> Iterable[Finding]:
     """One finding for each topmost module that is unused as a whole."""
-    unused = [i for i in case.free(Verdict.UNUSED) if case.facts[i].membership is Membership.REGISTERED or case.facts[i].optimizers]
+    unused = [i for i in case.free(Verdict.UNUSED) if expected_to_learn(case, i)]
     frozen = [i for i, verdict in enumerate(case.verdicts) if verdict is Verdict.FROZEN]
     for group in topmost(case.facts, unused, frozen):
         severity, members, _ = graded(case, group.members)
-        if severity is not None:
+        if severity is not None and severity is not Severity.INFO:
             yield _finding(case, _as_warning(case, severity, members), group, members)
+
+
+def expected_to_learn(case: Case, index: int) -> bool:
+    """Whether anybody could expect it: a module registers it or an optimizer holds it, and it was not replaced by another tensor."""
+    fact = case.facts[index]
+    if fact.membership is Membership.REGISTERED:
+        return True
+    return bool(fact.optimizers) and not any(fact.name in stale.old for stale in case.recording.stale)
 
 
 def _as_warning(case: Case, severity: Severity, members: list[int]) -> Severity:
@@ -73,8 +81,6 @@ def _finding(case: Case, severity: Severity, group: Group, members: list[int]) -
     what = expression(group.root, group.path, prefixed=prefixed)
     holders = ", ".join(f"`{name}`" for name in dict.fromkeys(name for i in members for name in case.facts[i].optimizers))
     notes = [f"{holders} {'holds' if ',' not in holders else 'hold'} {'it' if len(names) == 1 else 'them'}"] if holders else []
-    if severity is Severity.INFO:
-        notes.append(f"taken as meant: {why_meant(case, members)}")
     sites = {case.facts[i].definition: None for i in members}
     definition = next(iter(sites)) if group.path or len(sites) == 1 else None
     return Finding(

@@ -77,6 +77,14 @@ def listed(names: Iterable[str], shown: int = _SHOWN) -> str:
     return " and ".join(filter(None, (", ".join(every[:-1]), every[-1]))) if every else ""
 
 
+def spoken(facts: Sequence[ParameterFact], chosen: Collection[int]) -> str:
+    """`chosen` as the subject of a sentence: the one parameter's name, or how many there are and of which modules."""
+    names = list(dict.fromkeys(facts[number].name for number in sorted(chosen)))
+    if len(names) == 1:
+        return listed(names)
+    return f"{len(names)} parameters of {listed(group.label for group in topmost(facts, chosen))}"
+
+
 def expression(root: str, path: str, *, prefixed: bool) -> str:
     """The Python expression by which the user's program reaches `path`; `prefixed`: names begin with the root's variable.
 

@@ -73,7 +73,8 @@ class ParameterFact:
     `evaluating`: its root module ran in eval mode. `twin`: the name of another root, or of another child of the same module, with the same
     class and shapes, empty if there is none. `made_late`: it was made after every optimizer of the program was built. `thawed`: it was
     frozen when the optimizers were built, and requires a gradient now. `peak_lr`: the highest learning rate that its group is known to
-    reach. `largest_weight`: the largest absolute value in it.
+    reach. `largest_weight`: the largest absolute value in it. `cast`: where it was turned into half precision (`.to(torch.bfloat16)`,
+    `.half()`), None where that was not seen.
     `opaque`: why this run cannot tell, empty where it can. `siblings_trained`: another parameter of the same root got a gradient.
     """
 
@@ -99,6 +100,7 @@ class ParameterFact:
     thawed: bool = False
     peak_lr: float | None = None
     largest_weight: float | None = None
+    cast: Site | None = None
     opaque: str = ""
     steps: tuple[StepFact, ...] = ()
 
@@ -213,3 +215,11 @@ class Recording:
     notes: tuple[str, ...] = ()
     crash: str = ""
     timed_out: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RankRecording:
+    """What one of several processes of a program told."""
+
+    rank: int
+    recording: Recording

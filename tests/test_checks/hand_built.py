@@ -11,17 +11,23 @@ from typing import Any
 from gradflow.checks import diagnose
 from gradflow.graph.flow import CutReason, EdgeKind, FlowGraphBuilder, Node, NodeKind
 from gradflow.graph.recording import (
+    GradientCleared,
     GradientDropped,
     LossRebuilt,
     Membership,
+    NumericOrigin,
+    Operand,
+    OptimizerFact,
     ParameterFact,
     Recording,
+    StaleOptimizer,
     StepFact,
     Target,
     TargetKind,
+    Trouble,
 )
 from gradflow.graph.site import Site
-from gradflow.report import Finding, Role
+from gradflow.report import Finding, Role, Severity
 from gradflow.verdict import Verdict
 
 SOURCE = {
@@ -56,6 +62,29 @@ class Program:
         self.facts: list[ParameterFact] = []
         self.rebuilt: list[LossRebuilt] = []
         self.dropped: list[GradientDropped] = []
+        self.optimizers: list[OptimizerFact] = []
+        self.cleared: list[GradientCleared] = []
+        self.stale: list[StaleOptimizer] = []
+        self.origins: list[NumericOrigin] = []
+        self.crash = ""
+        self.timed_out = False
+
+    def optimizer(self, name: str = "opt", *, steps: int = 2, line: int = 70, kind: str = "Adam", **facts: Any) -> OptimizerFact:
+        """An optimizer that was built on `line`."""
+        source = f"{name} = torch.optim.{kind}(model.parameters())"
+        self.optimizers.append(OptimizerFact(name, kind, site(line, source), steps, **facts))
+        return self.optimizers[-1]
+
+    def origin(
+        self, node: int, *parameters: int, operand: Operand = Operand.PARAMETER, trouble: Trouble = Trouble.ZERO, **facts: bool
+    ) -> None:
+        """The operation `node` spoils the gradient of `parameters` (their nodes)."""
+        graph = self.build.build()
+        indices = tuple(graph.nodes[number].parameter for number in parameters)
+        label = graph.nodes[node].label
+        self.origins.append(
+            NumericOrigin(trouble, label, f"{label.title()}Backward0", graph.site_of(node), node, indices, operand, **facts)
+        )
 
     def weight(self, name: str, *, live: bool = False, held: bool = True, **facts: Any) -> int:
         """A parameter: the number of its node."""
@@ -115,11 +144,21 @@ class Program:
             optimizer_steps=2 if any(fact.stepped for fact in self.facts) else 0,
             rebuilt=tuple(self.rebuilt),
             dropped=tuple(self.dropped),
+            optimizers=tuple(self.optimizers),
+            cleared=tuple(self.cleared),
+            stale=tuple(self.stale),
+            origins=tuple(self.origins),
+            crash=self.crash,
+            timed_out=self.timed_out,
         )
 
     def findings(self) -> list[Finding]:
         """What the checks say of it."""
         return list(diagnose(self.recording())[2])
+
+    def loud(self) -> list[str]:
+        """The codes of its errors and warnings."""
+        return [finding.code for finding in self.findings() if finding.severity is not Severity.INFO]
 
     def finding(self) -> Finding:
         """The one finding: there is no other."""
@@ -135,6 +174,16 @@ class Program:
 def places(finding: Finding) -> list[tuple[str, int, str]]:
     """(role, line, note) of each site."""
     return [(entry.role.value, entry.site.line, entry.note) for entry in finding.sites]
+
+
+def steps(*norms: float | None, **facts: Any) -> dict[str, Any]:
+    """One step for each gradient norm; None: autograd did not reach it in that step."""
+    return {
+        "steps": tuple(
+            StepFact(number, reached=norm is not None, delivered=norm is not None, grad_norm=norm, **facts)
+            for number, norm in enumerate(norms, start=1)
+        )
+    }
 
 
 def hidden(name: str) -> dict[str, Any]:

@@ -254,7 +254,8 @@ def test_a_teacher_that_no_optimizer_holds_is_information_only() -> None:
     program.loss(program.op("linear", student), Via(target))
     finding = program.finding()
     assert finding.severity is Severity.INFO
-    assert finding.notes == ("taken as meant: no optimizer holds it, while others are held",)
+    assert finding.code == "GF901"
+    assert finding.message.endswith("taken as meant: no optimizer holds it, while others are held")
 
 
 def test_without_a_cut_in_the_trace_nobody_is_blamed() -> None:

@@ -89,4 +89,4 @@ def test_a_teacher_that_hides_in_a_list_under_no_grad_is_not_said_to_learn() -> 
     region = program.region()
     out = program.op("linear", Via(teacher, region), line=15, region=region)
     program.loss(program.op("linear", program.weight("head.weight", live=True)), Via(out))
-    assert [(finding.code, finding.severity) for finding in program.findings()] == [("GF101", Severity.INFO)]
+    assert [(finding.code, finding.severity) for finding in program.findings()] == [("GF901", Severity.INFO)]

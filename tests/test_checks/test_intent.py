@@ -1,0 +1,56 @@
+"""GF901 intended-stop-gradient and GF903 conditional-parameter: information only, one a cause."""
+
+from __future__ import annotations
+
+from hand_built import Program, Via, places, steps
+
+from gradflow.report import Severity
+
+
+def test_a_target_network_is_one_information_at_the_line_that_cuts() -> None:
+    program = Program()
+    target = program.layer("target.0", root="target", held=False, written=True)
+    value = program.op("detach", Via(program.op("linear", *target), program.cut()), line=28)
+    program.loss(program.op("linear", *program.layer("online.0", root="online", live=True)), Via(value))
+    finding = program.finding()
+    assert (finding.code, finding.severity, finding.parameters) == ("GF901", Severity.INFO, ("target.0.weight", "target.0.bias"))
+    assert finding.message == (
+        "`target` gets no gradient (2 parameters), taken as meant: "
+        "their values are written between steps by something else than an optimizer"
+    )
+    assert places(finding) == [("cause", 28, "keeps the gradient away, as is meant")]
+    assert finding.help == ("to say it in the program: `target.requires_grad_(False)`",)
+
+
+def test_what_a_fault_leaves_out_behind_the_same_cut_is_not_said_twice() -> None:
+    program = Program()
+    enc, copy = program.weight("enc.weight"), program.weight("ema.weight", held=False)
+    program.loss(program.op("detach", Via(program.op("linear", enc, copy), program.cut()), line=28))
+    finding = program.finding()
+    assert finding.code == "GF101"
+    assert finding.notes[-1].startswith("1 further parameter behind the cut left out")
+
+
+def test_several_cuts_of_one_teacher_are_one_information() -> None:
+    program = Program()
+    values = []
+    for line in (28, 29):
+        teacher = program.weight(f"teacher.{line}", root="teacher", held=False)
+        values.append(Via(program.op("detach", Via(teacher, program.cut(line=line)), line=line)))
+    program.loss(program.op("linear", *program.layer("student.0", root="student", live=True)), *values)
+    assert [finding.code for finding in program.findings()] == ["GF901"]
+
+
+def test_experts_that_get_tokens_in_some_steps_are_one_information() -> None:
+    program = Program()
+    experts = [program.weight(f"experts.{number}.weight", **steps(1.0, None, 1.0)) for number in (0, 1)]
+    program.loss(program.op("linear", *experts, *program.layer("router", live=True)))
+    finding = program.finding()
+    assert (finding.code, finding.severity) == ("GF903", Severity.INFO)
+    assert finding.message == "`experts` is live in 2 of 3 steps only (2 parameters)"
+
+
+def test_passes_of_several_losses_without_an_optimizer_are_not_conditions() -> None:
+    program = Program()
+    program.loss(program.op("linear", program.weight("head.weight", held=False, **steps(1.0, None))))
+    assert program.findings() == []
