@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from enum import Enum
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,8 @@ from gradflow.capture.target import Form, TargetSpec, relative_posix
 from gradflow.checks import diagnose
 from gradflow.errors import TargetCrashed
 from gradflow.graph.recording import ParameterFact, Recording, Target, TargetKind
-from gradflow.report import Finding, Outcome, ParameterRow, Report, Severity, StepRow
+from gradflow.report import Finding, Outcome, ParameterRow, Report, StepRow
+from gradflow.screening import FailOn, split_suppressed
 from gradflow.verdict import Influence, Verdict, judge_step, live_steps
 
 if TYPE_CHECKING:
@@ -26,18 +26,6 @@ if TYPE_CHECKING:
 DEFAULT_STEPS = 3
 DEFAULT_TIMEOUT = 120.0
 """Seconds."""
-
-
-class FailOn(str, Enum):
-    """The severity from which on a finding makes an audit fail."""
-
-    ERROR = "error"
-    WARNING = "warning"
-    NEVER = "never"
-
-    def fails(self, finding: Finding) -> bool:
-        """True if `finding` is at or above this level."""
-        return self is not FailOn.NEVER and finding.severity.rank <= Severity(self.value).rank
 
 
 def audit(
@@ -135,7 +123,8 @@ def describe(spec: TargetSpec, *, steps: int = DEFAULT_STEPS, inputs: Sequence[s
 
 def build_report(recording: Recording, fail_on: FailOn = FailOn.ERROR) -> Report:
     """The report on a recording: a row for each parameter, the findings, and the outcome."""
-    verdicts, influences, findings = diagnose(recording)
+    verdicts, influences, found = diagnose(recording)
+    findings, suppressed = split_suppressed(found)
     rows = tuple(
         _row(fact, verdict, influence) for fact, verdict, influence in zip(recording.parameters, verdicts, influences, strict=True)
     )
@@ -145,6 +134,7 @@ def build_report(recording: Recording, fail_on: FailOn = FailOn.ERROR) -> Report
         target=recording.target,
         parameters=rows,
         findings=findings,
+        suppressed=suppressed,
         backward_passes=recording.backward_passes,
         optimizer_steps=recording.optimizer_steps,
         notes=recording.notes,
@@ -193,7 +183,7 @@ def _history(fact: ParameterFact, verdict: Verdict) -> tuple[StepRow, ...]:
     rows = []
     for step in fact.steps:
         seen = judge_step(step) if fact.requires_grad else Verdict.FROZEN
-        rows.append(StepRow(step.step, seen or unreached, step.grad_norm))
+        rows.append(StepRow(step.step, seen or unreached, step.grad_norm, lr=step.lr))
     return tuple(rows)
 
 

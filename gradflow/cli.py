@@ -25,6 +25,7 @@ from gradflow.cli_pictures import (
     split_graph_words,
     write_picture,
 )
+from gradflow.cli_settings import add_screening, add_selection, seconds, whole, with_settings
 from gradflow.errors import GradflowError, InvariantError, TargetError, UsageError
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class _Parser(argparse.ArgumentParser):
 
     def __init__(self, **kwargs: object) -> None:
         self.valued: set[str] = set()
+        self.others: tuple[_Parser, ...] = ()
         super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **kwargs)  # type: ignore[arg-type]
 
     def option(self, *names: str, **kwargs: object) -> None:
@@ -114,6 +116,7 @@ def _run(words: list[str]) -> int:
     add_view_options(convert)
     explain = commands.add_parser("explain", help="say what a check looks for, and what to write instead; without a code: list them")
     explain.add_argument("code", nargs="?", metavar="CODE", help="as in GF101")
+    audit.others = graph.others = tuple(commands.choices.values())
     if words[:1] == ["audit"]:
         return _audit(audit, words[1:])
     if words[:1] == ["graph"]:
@@ -130,6 +133,7 @@ def _run(words: list[str]) -> int:
 def _add_audit_options(parser: _Parser) -> None:
     parser.option("--format", choices=FORMATS, default="text", help="of the report (default: text)")
     _add_run_options(parser)
+    add_screening(parser)
     parser.option("--graph", action="store_true", help="put the flow graph into the JSON")
     parser.option("--verbose", action="store_true", help="fold nothing")
     parser.option("-o", "--output", default="", metavar="FILE", help="write the report there instead of to standard output")
@@ -138,28 +142,13 @@ def _add_audit_options(parser: _Parser) -> None:
 
 def _add_run_options(parser: _Parser) -> None:
     parser.option("--fail-on", choices=LEVELS, default="error", help="the severity that makes the exit code 1 (default: error)")
-    parser.option("--steps", type=_whole, default=3, metavar="N", help="optimizer steps to watch before the script is stopped (default: 3)")
-    parser.option("--timeout", type=_seconds, default=120.0, metavar="SECONDS", help="judge what was seen by then (default: 120)")
+    add_selection(parser)
+    parser.option("--steps", type=whole, default=3, metavar="N", help="optimizer steps to watch before the script is stopped (default: 3)")
+    parser.option("--timeout", type=seconds, default=120.0, metavar="SECONDS", help="judge what was seen by then (default: 120)")
     example = "'x=float32[2,3,32,32]' or 'int64[2,16]<100'"
     parser.option("--input", action="append", default=[], metavar="SPEC", help=f"input of a model, as {example}; repeatable")
     parser.option("--loss", default="", metavar="FILE.py:FUNCTION", help="loss of a model: loss(output) or loss(model, output)")
     parser.option("--quiet-script", action="store_true", help="drop what the script prints, which else goes to standard error")
-
-
-def _whole(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number above 0, found {text!r}")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < 1e7:
-        raise argparse.ArgumentTypeError(f"expected a number of seconds above 0, found {text!r}")
-    return value
 
 
 def _split(parser: _Parser, words: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -177,6 +166,7 @@ def _split(parser: _Parser, words: Sequence[str]) -> tuple[list[str], list[str]]
 def _audit(parser: _Parser, words: list[str]) -> int:
     ours, rest = _split(parser, words)
     try:
+        ours, rest = with_settings(parser, ours, rest, parser.others)
         options = parser.parse_args(ours)
         wanted = [(suffix, place) for suffix in PICTURES if (place := getattr(options, suffix))]
         check_places([(f"--{suffix}", place) for suffix, place in wanted])
@@ -193,7 +183,7 @@ def _audit(parser: _Parser, words: list[str]) -> int:
 
 
 def _graph(parser: _Parser, words: list[str]) -> int:
-    ours, rest = split_graph_words(parser, words)
+    ours, rest = with_settings(parser, *split_graph_words(parser, words), parser.others)
     options = parser.parse_args(ours)
     suffix = format_of(options.output)
     report = _audited(options, rest)
@@ -247,9 +237,11 @@ def _say_failure(error: Exception, ours: Sequence[str], rest: Sequence[str]) -> 
 
 
 def _audited(options: argparse.Namespace, rest: Sequence[str]) -> Report:
-    from gradflow.api import FailOn, audit_script
+    from gradflow.api import audit_script
     from gradflow.capture.inputs import parse_input
     from gradflow.capture.target import parse_function, parse_target
+    from gradflow.cli_screen import read_screen
+    from gradflow.screening import FailOn
 
     inputs = [(text, parse_input(text)) for text in options.input]
     spec = parse_target(rest)
@@ -259,15 +251,17 @@ def _audited(options: argparse.Namespace, rest: Sequence[str]) -> Report:
         option = "--input" if inputs else "--loss"
         raise UsageError(f"{option} goes with a model, as in `model.py:Net`; `{spec.place}` is run as a program, which has its own")
     _check_output(options.output)
-    return audit_script(
+    screen = read_screen(options)
+    report = audit_script(
         spec,
         steps=options.steps,
         timeout=options.timeout,
         inputs=inputs,
         loss=options.loss,
-        fail_on=FailOn(options.fail_on),
+        fail_on=FailOn.NEVER,  # the level is applied to what is left after screening
         quiet=options.quiet_script,
     )
+    return screen.apply(report, f"{spec.place}:{spec.attribute}" if spec.is_attribute else spec.place)
 
 
 def _check_output(place: str) -> None:

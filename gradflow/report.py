@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gradflow.errors import FindingsError, UsageError
-from gradflow.graph.flow import FlowGraph
+from gradflow.graph.flow import CutReason, FlowGraph
 from gradflow.graph.recording import Target
 from gradflow.graph.site import Site
 from gradflow.verdict import Verdict
@@ -108,12 +108,13 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class StepRow:
-    """One step of one parameter. `update_ratio` is |dw|/|w|, unitless, None where it was not measured."""
+    """One step of one parameter. `update_ratio` is |dw|/|w|, unitless, None where it was not measured; `lr` the learning rate, likewise."""
 
     step: int
     verdict: Verdict
     grad_norm: float | None = None
     update_ratio: float | None = None
+    lr: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +140,54 @@ class ParameterRow:
 
 
 @dataclass(frozen=True, slots=True)
+class FocusCut:
+    """A cut on the way of one parameter to the loss; `site` is None where its place is not known.
+
+    `beside`: a gradient comes to the parameter another way, so this cut takes a part of it only.
+    """
+
+    reason: CutReason
+    label: str
+    site: Site | None
+    beside: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A module with parameters, next to a layer in the flow. `grad_norm` is the L2 norm over all its parameters, None: none arrives."""
+
+    module: str
+    before: bool
+    verdict: Verdict
+    grad_norm: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Focus:
+    """Why one parameter learns or does not. `parameter` indexes `Report.parameters`, where its norms and steps stand.
+
+    `why` is one sentence. `path`: the modules on its way to the loss, in the order of the flow, by the fewest cuts; `reaches_loss` is False
+    where its value has no part in it. `zero_share`: the share of exact zeros in the layer's output, None where it was not measured.
+    `findings`: codes of those that name it.
+    """
+
+    parameter: int
+    why: str
+    reaches_loss: bool = False
+    path: tuple[str, ...] = ()
+    cuts: tuple[FocusCut, ...] = ()
+    neighbours: tuple[Neighbour, ...] = ()
+    zero_share: float | None = None
+    findings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
-    """What an audit found. `notes` are facts about the audit itself; `crash` is the user's own traceback, if the program raised."""
+    """What an audit found. `notes` are facts about the audit itself; `crash` is the user's own traceback, if the program raised.
+
+    `suppressed` are findings that a comment in the source asks to ignore, `known` those that the baseline has: neither is in `findings`.
+    `focus` says more of the parameters that were asked for.
+    """
 
     outcome: Outcome
     target: Target
@@ -151,6 +198,9 @@ class Report:
     notes: tuple[str, ...] = ()
     message: str = ""
     crash: str = ""
+    suppressed: tuple[Finding, ...] = ()
+    known: tuple[Finding, ...] = ()
+    focus: tuple[Focus, ...] = ()
     flow: FlowGraph = field(default_factory=FlowGraph, repr=False, compare=False)
 
     @property

@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parent.parent / "gradflow"
 ROWS = (
     ("__main__",),
     ("cli",),
-    ("cli_pictures",),
+    ("cli_pictures", "cli_settings", "cli_screen"),
     ("",),  # gradflow/__init__.py, which hands out the public names
     ("api",),
     ("pictures",),

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gradflow.document.flow_form import flow_form, read_flow
+from gradflow.document.focus_form import focus_form, read_focus
 from gradflow.errors import UsageError
 from gradflow.graph.flow import FlowGraph
 from gradflow.graph.recording import Target, TargetKind
@@ -68,7 +69,11 @@ def to_document(report: Report, *, graph: bool = False) -> Document:
         "message": report.message,
         "notes": list(report.notes),
         "crash": report.crash,
+        "suppressed": [_finding_form(finding) for finding in report.suppressed],
+        "known": [_finding_form(finding) for finding in report.known],
     }
+    if report.focus:
+        document["focus"] = focus_form(report)
     if graph:
         document["graph"] = _node_link(report)
     return document
@@ -93,6 +98,9 @@ def from_document(document: Mapping[str, Any], where: str = "") -> Report:
         notes=list_field(document, "notes", str, where, absent=True),
         message=field(document, "message", str, where, default=""),
         crash=field(document, "crash", str, where, default=""),
+        suppressed=_read_findings(document, "suppressed", where),
+        known=_read_findings(document, "known", where),
+        focus=read_focus(document, where, parameters),
         flow=_read_graph(document, where, len(parameters)),
     )
 
@@ -129,6 +137,7 @@ def _parameter_form(row: ParameterRow) -> Document:
                 "verdict": step.verdict.value,
                 "grad_norm": _number(step.grad_norm),
                 "update_ratio": _number(step.update_ratio),
+                "lr": _number(step.lr),
             }
             for step in row.history
         ],
@@ -226,7 +235,12 @@ def _read_step(item: Mapping[str, Any], where: str) -> StepRow:
         verdict=enum_field(item, "verdict", Verdict, where),
         grad_norm=optional_field(item, "grad_norm", float, where),
         update_ratio=optional_field(item, "update_ratio", float, where),
+        lr=optional_field(item, "lr", float, where),
     )
+
+
+def _read_findings(document: Mapping[str, Any], key: str, where: str) -> tuple[Finding, ...]:
+    return each_field(document, key, where, _read_finding) if key in document else ()
 
 
 def _read_finding(item: Mapping[str, Any], where: str) -> Finding:
