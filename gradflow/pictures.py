@@ -11,6 +11,7 @@ from gradflow.render.svg import Styles, finish_svg
 from gradflow.report import Report
 from gradflow.views import draw_view
 from gradflow.views.drawing import Drawing
+from gradflow.views.heatmap import draw_heatmap
 from gradflow.views.modules import ModuleViews
 
 FORMATS = ("svg", "png", "pdf", "dot", "html")
@@ -66,6 +67,8 @@ def _chosen(report: Report, modules: ModuleViews) -> list[tuple[str, str, Drawin
     found = [("where the gradient stops" if report.findings else "the model", "", focus)]
     if len(whole.boxes) != len(focus.boxes):
         found.append(("whole model", "", whole))
+    if max((len(row.history) for row in report.parameters), default=0) > 1:
+        found.append(("over steps", "", draw_heatmap(report)))
     for module in modules.modules_to_open()[: MOST_VIEWS - len(found)]:
         found.append((module, module, modules.module(module)))
     return found

@@ -135,7 +135,7 @@ def legend_label(palette: Palette, drawing: Drawing) -> str:
 
 def _verdicts(drawing: Drawing) -> list[Verdict]:
     cards = [box.shape for box in drawing.boxes if isinstance(box.shape, Card)]
-    found = {verdict for card in cards for verdict, _ in card.counts}
+    found = {verdict for card in cards for verdict, _ in card.counts or ((card.verdict, 1),)}
     return [verdict for verdict in Verdict if verdict in found]
 
 
@@ -160,9 +160,38 @@ def _legend_words(palette: Palette, word: str, rest: str) -> str:
 
 
 def grid_label(palette: Palette, grid: Grid) -> str:
-    """The heat map: one row a module, one cell a step."""
-    return f"<{palette.page}{len(grid.rows)}>"
+    """The heat map: one row a layer, one cell a step; strokes where no gradient came."""
+    rows = "".join(_grid_row(palette, name, verdict, cells) for name, verdict, cells in grid.rows)
+    return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="1" CELLPADDING="0">{rows}{_grid_steps(palette, grid.steps)}</TABLE>>'
+
+
+def _grid_row(palette: Palette, name: str, verdict: Verdict, cells: Sequence[int | None]) -> str:
+    color = palette.muted if verdict is Verdict.LIVE else palette.text[verdict]
+    label = f'<FONT POINT-SIZE="10" COLOR="{color}">{xml(clipped(name, _LONGEST))}&#160;&#160;</FONT>'
+    return f'<TR><TD ALIGN="RIGHT">{label}</TD>{"".join(_grid_cell(palette, cell) for cell in cells)}</TR>'
+
+
+def _grid_cell(palette: Palette, level: int | None) -> str:
+    if level is None:
+        strokes = f'<FONT POINT-SIZE="8" COLOR="{palette.mark[Verdict.SEVERED]}"><B>//</B></FONT>'
+        return f'<TD BGCOLOR="{palette.tint[Verdict.SEVERED]}" WIDTH="12" HEIGHT="16">{strokes}</TD>'
+    return f'<TD BGCOLOR="{palette.scale[level]}" WIDTH="12" HEIGHT="16"></TD>'
+
+
+def _grid_steps(palette: Palette, steps: Sequence[int]) -> str:
+    """The numbers of steps under the first of every few columns."""
+    every = next(size for size in (1, 5, 10, 20) if len(steps) <= 12 * size)
+    starts = range(0, len(steps), every)
+    font = f'<FONT POINT-SIZE="9" COLOR="{palette.muted}">'
+    cells = "".join(f'<TD ALIGN="LEFT" COLSPAN="{min(every, len(steps) - start)}">{font}{steps[start]}</FONT></TD>' for start in starts)
+    return f'<TR><TD ALIGN="RIGHT">{font}step&#160;&#160;</FONT></TD>{cells}</TR>'
 
 
 def _scale(palette: Palette, grid: Grid) -> str:
-    return f"{palette.page}{grid.low}"
+    """The legend of a heat map."""
+    small = f'<FONT POINT-SIZE="10" COLOR="{palette.muted}">'
+    cells = "".join(f'<TD BGCOLOR="{color}" WIDTH="18" HEIGHT="12"></TD>' for color in palette.scale.values())
+    return (
+        f'<TABLE {_PLAIN}="2"><TR><TD>{small}|g| 1e{grid.low:+03d}&#160;</FONT></TD>{cells}<TD>{small}&#160;1e{grid.high:+03d}</FONT></TD>'
+        f'<TD WIDTH="16"></TD>{_grid_cell(palette, None)}{_legend_words(palette, "no gradient", "in that step")}</TR></TABLE>'
+    )

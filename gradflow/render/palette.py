@@ -18,7 +18,8 @@ class Theme(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Palette:
-    """`mark` fills and draws, `text` writes (contrast 4.5 to 1 on `card` and on `tint`), `tint` lies under a row; each by verdict."""
+    """`mark` fills and draws, `text` writes (contrast 4.5 to 1 on `card` and on `tint`), `tint` lies under a row; each by verdict.
+    `scale` has eight colours for gradient norms, the least first."""
 
     page: str
     card: str
@@ -36,6 +37,7 @@ class Palette:
     mark: dict[Verdict, str]
     text: dict[Verdict, str]
     tint: dict[Verdict, str]
+    scale: dict[int, str]
 
 
 LIGHT = Palette(
@@ -85,6 +87,7 @@ LIGHT = Palette(
         Verdict.FROZEN: "#E4F1FA",
         Verdict.UNKNOWN: "#EEF0F2",
     },
+    scale=dict(enumerate(("#E8F1FA", "#C7DEEF", "#9CC9E3", "#68ACD4", "#3A8DC3", "#1070AF", "#005A92", "#003A63"))),
 )
 
 DARK = Palette(
@@ -134,6 +137,7 @@ DARK = Palette(
         Verdict.FROZEN: "#10293A",
         Verdict.UNKNOWN: "#23292F",
     },
+    scale=dict(enumerate(("#16222E", "#1B3348", "#204868", "#2A628C", "#397FB1", "#569FD3", "#82BEEA", "#B9DEFA"))),
 )
 
 PALETTES = {Theme.LIGHT: LIGHT, Theme.DARK: DARK}

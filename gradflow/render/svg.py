@@ -70,7 +70,9 @@ def variable_names(palette: Palette) -> dict[str, str]:
     names: dict[str, str] = {}
     for field in palette.__dataclass_fields__:
         value = getattr(palette, field)
-        entries = {f"{field}-{verdict.value}": color for verdict, color in value.items()} if isinstance(value, dict) else {field: value}
+        entries = (
+            {f"{field}-{getattr(key, 'value', key)}": color for key, color in value.items()} if isinstance(value, dict) else {field: value}
+        )
         names.update({color.lower(): name.replace("_", "-") for name, color in entries.items()})
     return names
 

@@ -107,11 +107,11 @@ class _Assembly:
         """The open module in whose code the unit stands."""
         if unit[0] == "module":
             return unit[1].rpartition(".")[0]
-        return {"line": unit[1:2], "join": unit[1:2], "own": unit[1:2], "cut": unit[3:4]}.get(unit[0], ("",))[0]
+        return {"line": unit[1:2], "join": unit[1:2], "op": unit[1:2], "own": unit[1:2], "cut": unit[3:4]}.get(unit[0], ("",))[0]
 
     def _modules_with_frames(self) -> set[str]:
         """Open modules that run code of their own, or whose children have names: a list of blocks needs no frame."""
-        busy = {path for unit in self.whole.units if unit[0] in ("line", "join", "own", "cut") for path in [self._module(unit)]}
+        busy = {path for unit in self.whole.units if unit[0] in ("line", "join", "op", "own", "cut") for path in [self._module(unit)]}
         named = {path for path in self.opened if path and not all(re.search(r"\d\]?$", child) for child in self.subject.tree.shown(path))}
         roots = {row.root for row in self.subject.report.parameters}
         outer = {path for path in self.opened if path in roots and len(roots) > 1}

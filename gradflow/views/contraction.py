@@ -16,7 +16,7 @@ from gradflow.views.flow_state import FlowState, Place
 from gradflow.views.module_tree import ModuleTree, ancestors
 
 Unit = tuple[str, ...]
-"""A kind (`module`, `line`, `own`, `join`, `cut`, `loss`, `input`), then what names it among those of its kind."""
+"""A kind (`module`, `line`, `own`, `join`, `op`, `cut`, `loss`, `input`), then what names it among those of its kind."""
 
 INPUT: Unit = ("input",)
 _ELEMENTWISE = frozenset({"add", "iadd", "__add__", "sub", "mul", "div", "cat", "stack", "concat", "where", "lerp", "maximum", "minimum"})
@@ -52,13 +52,14 @@ class _Stream:
         return _Stream(self.unbroken or other.unbroken, self.tainted or other.tainted, self.minor and other.minor)
 
 
-def contract(flow: FlowGraph, state: FlowState, tree: ModuleTree, opened: set[str]) -> Contracted:
-    """What is drawn of `flow` where the modules in `opened` (canonical paths) are open."""
-    return _Contraction(flow, state, tree, opened).run()
+def contract(flow: FlowGraph, state: FlowState, tree: ModuleTree, opened: set[str], *, every: bool = False) -> Contracted:
+    """What is drawn of `flow` where the modules in `opened` (canonical paths) are open; with `every`, all calls in them are units."""
+    return _Contraction(flow, state, tree, opened, every).run()
 
 
 class _Contraction:
-    def __init__(self, flow: FlowGraph, state: FlowState, tree: ModuleTree, opened: set[str]) -> None:
+    def __init__(self, flow: FlowGraph, state: FlowState, tree: ModuleTree, opened: set[str], every: bool) -> None:
+        self._every = every
         self._flow, self._state, self._tree, self._opened = flow, state, tree, opened
         self._out = Contracted()
         self._homes: dict[str, str | None] = {}
@@ -83,7 +84,7 @@ class _Contraction:
         for unit, counts in self._calls.items():
             self._out.calls[unit] = max(counts.values())
         for unit, regions in self._regions.items():
-            if len(regions) == 1 and unit[0] in ("module", "line", "join"):
+            if len(regions) == 1 and unit[0] in ("module", "line", "join", "op"):
                 self._out.inside[unit] = regions.pop()
         return self._out
 
@@ -162,6 +163,8 @@ class _Contraction:
             # A module that holds none of its own (a tied head) is a card by its name, functional code by its line.
             is_module = bool(node.module) and self._tree.branch(self._tree.canonical(node.module)) is None
             return ("line", self._tree.canonical(node.module), *(("", "0") if is_module else self._line(node)))
+        if self._every and node.kind is not NodeKind.INPUT:
+            return ("op", self._tree.canonical(node.module), *self._line(node), node.label)
         if sum(not stream.minor for stream in streams.values()) > 1:
             return ("join", self._tree.canonical(node.module), *self._line(node))
         return None

@@ -43,6 +43,11 @@ class ModuleViews:
         kind = f"{branch.kind}: " if branch.kind else ""
         return self._drawing(opened, path, name, f"{kind}{counts}; {headline(report)}")
 
+    def operations(self) -> Drawing:
+        """Every call of the program that has a part in a loss, in the modules that make it; layers without children are one card each."""
+        tree, report = self.subject.tree, self.subject.report
+        return self._drawing({"", *tree.openable()}, "", headline(report), tally(report), every=True)
+
     def modules_to_open(self) -> list[str]:
         """The modules that hold others: those with faults first, then the outermost."""
         rows = self.subject.report.parameters
@@ -50,13 +55,13 @@ class ModuleViews:
         faults = {path for path, inside in self.subject.members.items() if any(rows[number].verdict not in fine for number in inside)}
         return sorted(self.subject.tree.openable(), key=lambda path: path not in faults)
 
-    def _drawing(self, opened: set[str], within: str, title: str, subtitle: str) -> Drawing:
+    def _drawing(self, opened: set[str], within: str, title: str, subtitle: str, *, every: bool = False) -> Drawing:
         """The drawing with so many modules open as the limit on boxes allows, of what lies in module `within`."""
         subject, tree = self.subject, self.subject.tree
-        whole = contract(subject.report.flow, subject.state, tree, opened)
+        whole = contract(subject.report.flow, subject.state, tree, opened, every=every)
         deepest = max(map(tree.depth_of, opened))
         while len(whole.units) > MOST_BOXES and deepest > tree.depth_of(within):
             opened = {path for path in opened if tree.depth_of(path) < deepest}
             deepest -= 1
-            whole = contract(subject.report.flow, subject.state, tree, opened)
+            whole = contract(subject.report.flow, subject.state, tree, opened, every=every and deepest > 0)
         return assemble(subject, whole, opened, within, title, subtitle)

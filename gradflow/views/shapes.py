@@ -61,7 +61,7 @@ class Shapes:
                 return excerpt_at(self._report, self.mark(unit))
             case "loss":
                 return self._loss(unit)
-            case "join":
+            case "join" | "op":
                 return self._join(unit)
             case _:
                 return self._card(unit, frame, detailed)
@@ -72,7 +72,7 @@ class Shapes:
             return Pill(run_title(self._subject.tree.run(unit[1]), ""), "outside")
         if unit == INPUT:
             return Pill("input")
-        return Pill(f"line {unit[3]}" if unit[0] in ("join", "line") else unit[1], "outside")
+        return Pill(f"line {unit[3]}" if unit[0] in ("join", "op", "line") else unit[1], "outside")
 
     def mark(self, unit: Unit) -> Mark:
         """The place at which the card of a cut stands."""

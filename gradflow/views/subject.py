@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from gradflow.report import ParameterRow, Report
 from gradflow.views.contraction import Contracted, Unit
-from gradflow.views.flow_state import FlowState, flow_state
+from gradflow.views.flow_state import FlowState, Place, flow_state
 from gradflow.views.module_tree import ModuleTree, ancestors
 
 
@@ -21,6 +21,16 @@ class Subject:
         self._marked = list(_marked_modules(report, self.state))
         self.tree = ModuleTree(report.parameters, self.classes, self._marked)
         self.members = self.tree.members()
+
+    @property
+    def stops(self) -> dict[int, Place]:
+        """By node, the place of the finding at which a gradient stops there: the operation that cuts, or the one that leaves a region."""
+        flow, state = self.report.flow, self.state
+        found: dict[int, Place] = {}
+        for edge, cut in enumerate(flow.edge_cuts):
+            if cut in state.cut_marks and not flow.cuts[cut].region:
+                found[flow.targets[edge]] = state.cut_marks[cut]
+        return {**found, **state.node_marks}
 
     def cut_modules(self) -> list[str]:
         """The modules in whose own code a finding stands."""

@@ -19,6 +19,7 @@ from gradflow.render.markup import clean, xml
 from gradflow.render.names import plural
 from gradflow.render.palette import DARK, LIGHT, Palette
 from gradflow.render.summary import closing_sentence, count_verdicts
+from gradflow.render.svg import variable_names
 from gradflow.report import Finding, Report, Role, Severity
 from gradflow.verdict import WORST_FIRST, Verdict
 from gradflow.views.drawing import Drawing
@@ -73,14 +74,7 @@ def _style(looks: str) -> str:
 
 
 def _variables(palette: Palette) -> str:
-    pieces = []
-    for name in palette.__dataclass_fields__:
-        value = getattr(palette, name)
-        word = name.replace("_", "-")
-        pieces += (
-            [f"--{word}-{verdict.value}:{color}" for verdict, color in value.items()] if isinstance(value, dict) else [f"--{word}:{value}"]
-        )
-    return ";".join(pieces)
+    return ";".join(f"--{name}:{color}" for color, name in variable_names(palette).items())
 
 
 def _file(name: str) -> str:
