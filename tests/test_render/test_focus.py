@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
 from importlib.resources import files
-from pathlib import Path
 
 import jsonschema
 import pytest
+from report_examples import chain_flow, linear, row, target
 
 from gradflow.focus import with_focus
 from gradflow.graph.flow import CutReason, EdgeKind, FlowGraphBuilder, Node, NodeKind
@@ -17,9 +16,6 @@ from gradflow.graph.site import Site
 from gradflow.render import Display, render
 from gradflow.report import Finding, Neighbour, Outcome, Report, Severity, StepRow
 from gradflow.verdict import Verdict
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "test_render"))
-from report_examples import chain_flow, linear, row, target  # noqa: E402
 
 SITE = Site("net.py", 14, function="Net.forward", source="with torch.no_grad():")
 
