@@ -1,0 +1,212 @@
+"""The module view: what is opened, what is folded, where the cut stands, what the arrows say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import flow_examples as examples
+import pytest
+
+from gradflow.errors import UsageError
+from gradflow.graph.flow import CutReason, FlowGraph
+from gradflow.graph.recording import Target, TargetKind
+from gradflow.report import Outcome, Report, Severity
+from gradflow.verdict import Verdict
+from gradflow.views import draw_view
+from gradflow.views.drawing import Arrow, Card, Direction, Drawing, Excerpt, Flow, Join, Pill
+
+
+def word(drawing: Drawing, number: int) -> str:
+    """What a box is called."""
+    shape = drawing.boxes[number].shape
+    if isinstance(shape, Card):
+        return shape.title
+    if isinstance(shape, Excerpt):
+        return "cut"
+    return shape.label if isinstance(shape, Pill) else getattr(shape, "sign", "grid")
+
+
+def flows(drawing: Drawing) -> dict[tuple[str, str], Flow]:
+    """The arrows by the words of their boxes."""
+    return {(word(drawing, arrow.source), word(drawing, arrow.target)): arrow.flow for arrow in drawing.arrows if not arrow.tie}
+
+
+def cards(drawing: Drawing) -> dict[str, Card]:
+    """The cards by title."""
+    return {box.shape.title: box.shape for box in drawing.boxes if isinstance(box.shape, Card)}
+
+
+def excerpts(drawing: Drawing) -> list[Excerpt]:
+    """The findings that stand on the way."""
+    return [box.shape for box in drawing.boxes if isinstance(box.shape, Excerpt) and box.shape.on_path]
+
+
+def test_the_cut_stands_between_the_region_and_what_still_learns() -> None:
+    drawing = draw_view(examples.frozen_by_no_grad())
+    assert flows(drawing) == {
+        ("input", "lin0"): Flow.VALUE,
+        ("lin0", "lin1"): Flow.DEAD,
+        ("lin1", "cut"): Flow.DEAD,
+        ("cut", "lin2"): Flow.DEAD,
+        ("lin2", "mse_loss"): Flow.GRADIENT,
+    }
+    assert drawing.direction is Direction.RIGHT
+
+
+def test_the_cut_shows_the_line_lit_between_its_neighbours() -> None:
+    (cut,) = excerpts(draw_view(examples.frozen_by_no_grad()))
+    assert cut.headline == "gradient stops here: torch.no_grad()"
+    assert cut.place == "net.py:20, in Net.forward"
+    assert [(line, lit) for line, _, lit in cut.lines] == [(19, False), (20, True), (21, False)]
+
+
+def test_the_region_is_a_frame_round_what_runs_in_it() -> None:
+    drawing = draw_view(examples.frozen_by_no_grad())
+    (frame,) = drawing.frames
+    assert frame.region and frame.label == "with torch.no_grad():"
+    assert [word(drawing, number) for number, box in enumerate(drawing.boxes) if box.frame == 0] == ["lin1"]
+
+
+def test_a_gpt_of_50_blocks_folds_its_equal_blocks_and_opens_the_cut_one() -> None:
+    drawing = draw_view(examples.gpt(50))
+    found = cards(drawing)
+    assert {"h.0 - h.4", "h.6 - h.49", "ln_1", "attn", "ln_2", "mlp"} <= set(found)
+    assert (found["h.0 - h.4"].times, found["h.6 - h.49"].times) == (5, 44)
+    assert found["h.6 - h.49"].counts == ((Verdict.LIVE, 440),)
+    assert [frame.label for frame in drawing.frames] == ["h.5"]
+    assert len(drawing.boxes) <= 18
+
+
+def test_the_skip_path_goes_round_the_cut_and_is_named() -> None:
+    drawing = draw_view(examples.gpt(50))
+    skips = [arrow for arrow in drawing.arrows if arrow.label == "skip"]
+    assert [(word(drawing, arrow.source), word(drawing, arrow.target), arrow.flow) for arrow in skips] == [
+        ("h.0 - h.4", "+", Flow.GRADIENT)
+    ]
+    assert flows(drawing)["h.0 - h.4", "ln_1"] is Flow.DEAD
+
+
+def test_blocks_that_are_all_cut_alike_are_drawn_once() -> None:
+    drawing = draw_view(examples.gpt(12, cut_in=range(12)))
+    assert len(excerpts(drawing)) == 1
+    assert [frame.label for frame in drawing.frames] == ["h.0 - h.11  ×12"]
+    assert cards(drawing)["attn"].counts == ((Verdict.SEVERED, 48),)
+
+
+def test_a_tied_head_is_a_card_that_names_what_it_shares() -> None:
+    head = cards(draw_view(examples.gpt(2)))["lm_head"]
+    assert (head.note, head.verdict, head.counts) == ("shares wte", Verdict.LIVE, ())
+
+
+def test_a_layer_that_nobody_calls_is_drawn_without_arrows() -> None:
+    drawing = draw_view(examples.gpt(2))
+    assert cards(drawing)["aux_head"].verdict is Verdict.UNUSED
+    assert not any("aux_head" in pair for pair in flows(drawing))
+
+
+def test_time_steps_fold_into_one_cell_that_says_how_often_it_runs() -> None:
+    drawing = draw_view(examples.recurrent(200))
+    assert cards(drawing)["cell"].note == "runs 201×"
+    assert cards(drawing)["gate"].note == "runs 200×"
+    assert len(drawing.boxes) == 7
+    assert flows(drawing)["+", "cell"] is Flow.GRADIENT
+
+
+def test_a_frozen_layer_sends_values_only() -> None:
+    assert flows(draw_view(examples.gpt(2)))["wpe", "+"] is Flow.VALUE
+
+
+def test_functional_code_is_grouped_by_line() -> None:
+    program = examples.Program()
+    for name in ("w1", "b1", "w2"):
+        program.parameter(name, owner="")
+    x = program.call("matmul", "", [], 6, uses=("w1",))
+    x = program.call("add", "", [x], 6, uses=("b1",))
+    program.loss([program.call("matmul", "", [x], 8, uses=("w2",))])
+    found = cards(draw_view(program.report()))
+    assert {title: [row.name for row in card.rows] for title, card in found.items()} == {
+        "x = call_6(x)": ["w1", "b1"],
+        "x = call_8(x)": ["w2"],
+    }
+
+
+def test_several_losses_are_told_apart_by_line() -> None:
+    program = examples.Program()
+    program.layer("net")
+    for line in (51, 54):
+        program.loss([program.linear("net", [])], line, "bce")
+    pills = [box.shape for box in draw_view(program.report()).boxes if isinstance(box.shape, Pill) and box.shape.strong]
+    assert [(pill.label, pill.detail) for pill in pills] == [("bce", "line 51"), ("bce", "line 54")]
+
+
+def test_an_intended_stop_gradient_is_drawn_as_no_fault() -> None:
+    program = examples.Program()
+    program.layer("teacher", Verdict.SEVERED)
+    program.layer("student")
+    cut = program.cut(CutReason.DETACH, 30, ".detach()")
+    program.findings[0] = replace(program.findings[0], code="GF901", name="intended-stop-gradient", severity=Severity.INFO)
+    target = program.call("detach", "", [program.linear("teacher", [])], 30, cut=cut)
+    program.loss([program.linear("student", []), target])
+    (excerpt,) = excerpts(draw_view(program.report()))
+    assert excerpt.intended and excerpt.headline == "stop-gradient, as intended: .detach()"
+
+
+def test_a_finding_at_no_operation_is_tied_to_its_module() -> None:
+    program = examples.Program()
+    program.layer("hidden[0]")
+    program.loss([program.linear("hidden[0]", [])])
+    program.find("GF103", "unregistered-parameter", "`hidden` is not registered", ["hidden[0].weight"], program.site(15))
+    drawing = draw_view(program.report())
+    (tie,) = [arrow for arrow in drawing.arrows if arrow.tie]
+    assert (word(drawing, tie.source), word(drawing, tie.target)) == ("cut", "hidden[0]")
+
+
+@pytest.mark.parametrize("count", [3, 150, 700])
+def test_no_drawing_has_more_than_200_boxes(count: int) -> None:
+    assert len(draw_view(examples.wide(count)).boxes) <= 200
+
+
+def test_the_depth_opens_every_module_down_to_it() -> None:
+    assert {"h.0 - h.4", "h.5"} <= set(cards(draw_view(examples.gpt(50), depth=2)))
+    assert "h" in cards(draw_view(examples.gpt(50), depth=1))
+
+
+def test_a_module_is_drawn_with_its_neighbours_as_names() -> None:
+    drawing = draw_view(examples.gpt(50), "module:h.5")
+    outside = [box.shape.label for box in drawing.boxes if isinstance(box.shape, Pill) and not box.shape.strong]
+    assert outside == ["h.0 - h.4", "h.6 - h.49"]
+    assert {"ln_1", "attn", "ln_2", "mlp"} == set(cards(drawing))
+
+
+def test_a_module_out_of_a_folded_run_is_drawn_as_the_run() -> None:
+    assert draw_view(examples.gpt(50), "module:h.30").boxes == draw_view(examples.gpt(50), "module:h.6").boxes
+
+
+@pytest.mark.parametrize("view", ["module:nowhere", "module:", "nonsense", ""])
+def test_a_view_that_does_not_exist_is_wrong_usage(view: str) -> None:
+    with pytest.raises(UsageError, match="expected"):
+        draw_view(examples.gpt(2), view)
+
+
+@pytest.mark.parametrize("view", ["modules", "operations", "autograd", "heatmap"])
+def test_a_report_without_parameters_or_flow_can_be_drawn(view: str) -> None:
+    empty = Report(Outcome.NOTHING, Target(TargetKind.SCRIPT, "", ""))
+    assert draw_view(empty, view).arrows == ()
+    without = replace(examples.gpt(3), flow=FlowGraph())
+    assert draw_view(without, view).check()
+
+
+def test_every_arrow_is_drawn_once() -> None:
+    drawing = draw_view(examples.gpt(50))
+    pairs = [(arrow.source, arrow.target) for arrow in drawing.arrows]
+    assert len(pairs) == len(set(pairs)) and all(isinstance(arrow, Arrow) for arrow in drawing.arrows)
+
+
+def test_the_description_names_what_the_picture_shows() -> None:
+    words = draw_view(examples.frozen_by_no_grad()).description
+    assert words.startswith("input; lin0: 2 severed; lin1: 2 severed; gradient stops here: torch.no_grad()")
+
+
+def test_a_join_says_what_its_inputs_bring() -> None:
+    joins = [box.shape for box in draw_view(examples.gpt(50)).boxes if isinstance(box.shape, Join)]
+    assert {(join.sign, join.flow) for join in joins} == {("+", Flow.GRADIENT)}
