@@ -119,7 +119,7 @@ def take_inventory(
             known[leaf.serial] = member
             inventory.members.append(member)
     for root in roots:
-        _add_hidden(inventory, known, root, f"{root.name}." if prefixed and root.name else "", registry, trace, reached - held)
+        _add_hidden(inventory, known, root, f"{root.name}." if prefixed and root.name else "", registry, trace, reached - held, held)
     _add_recreated(inventory, known, registry, trace, reached, held)
     _add_loose(inventory, known, trace, reached, held, loose)
     return inventory
@@ -163,8 +163,9 @@ def _step_into(owner: Any, part: str) -> Any:
 
 
 def _add_hidden(
-    inventory: Inventory, known: dict[int, Member], root: Root, prefix: str, registry: Registry, trace: Trace, learning: set[int]
-) -> None:
+    inventory: Inventory, known: dict[int, Member], root: Root, prefix: str, registry: Registry, trace: Trace, learning: set[int],
+    held: set[int],
+) -> None:  # fmt: skip
     for path, module in list(root.module.named_modules()):
         start = (_plain(path) + ".") if path else ""
         for attribute, value in hidden_members(module):
@@ -180,7 +181,7 @@ def _add_hidden(
                 if leaf is None or leaf.serial in known:
                     continue
                 membership = Membership.HIDDEN if leaf.serial in learning else Membership.LOOSE
-                if membership is Membership.LOOSE and not isinstance(tensor, torch.nn.Parameter):
+                if membership is Membership.LOOSE and not isinstance(tensor, torch.nn.Parameter) and leaf.serial not in held:
                     continue
                 member = _member(prefix + name, root, leaf, membership, (path + "." if path else "") + name[len(start) :], tensor)
                 known[leaf.serial] = member
@@ -204,13 +205,13 @@ def _leaf_behind(trace: Trace, tensor: torch.Tensor) -> Leaf | None:
 def _add_recreated(
     inventory: Inventory, known: dict[int, Member], registry: Registry, trace: Trace, reached: set[int], held: set[int]
 ) -> None:
-    """Leaves made inside a forward: one member for all that the same call made under the same attribute."""
-    groups: dict[tuple[int, int, str], list[Leaf]] = {}
+    """Leaves made inside a forward: one member for all that the same call made under the same attribute of the same module."""
+    groups: dict[tuple[int, int, str, int], list[Leaf]] = {}
     for serial in sorted(reached - held):
         leaf = trace.leaves[serial]
         if leaf.made_in and leaf.place is not None:
             attribute = leaf.owner[1] if leaf.owner else ""
-            groups.setdefault((id(leaf.place.code), leaf.place.instruction, attribute), []).append(leaf)
+            groups.setdefault((id(leaf.place.code), leaf.place.instruction, attribute, leaf.made_in), []).append(leaf)
     for leaves in groups.values():
         registered = [known[leaf.serial] for leaf in leaves if leaf.serial in known]
         if registered and len(leaves) < 2:

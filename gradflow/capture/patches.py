@@ -90,7 +90,7 @@ def observe_modules(patches: Patches, registry: Registry, trace: Trace) -> None:
             if not self.training and isinstance(self, _OPAQUE):
                 return opaque(type(self).__name__, lambda: forward(self, *args, **kwargs), (args, kwargs), list(self.parameters()))
             out = forward(self, *args, **kwargs)
-            if len(serials) == 1 and registry.keep_calls:
+            if len(serials) == 1 and registry.keep_calls and torch.is_grad_enabled():
                 registry.last_call = (self, out)
             return out
         finally:
@@ -209,7 +209,7 @@ def _observe_inference_mode(patches: Patches) -> None:
 
 
 def _observe_functions(patches: Patches) -> None:
-    original = vars(torch.autograd.Function)["apply"].__func__
+    original = _unbound(torch.autograd.Function, "apply")
 
     def applied(cls: Any, *args: Any, **kwargs: Any) -> Any:
         recorder = RECORDERS.current
@@ -240,6 +240,20 @@ def _observe_functions(patches: Patches) -> None:
 
     patches.put(torch.autograd.Function, "apply", classmethod(applied))
     patches.put(FunctionCtx, "mark_non_differentiable", marked)
+
+
+def _unbound(owner: type, name: str) -> Callable[..., Any]:
+    """A class method as a function of the class: a Python one, or (torch 2.14) one written in C."""
+    found = next(vars(base)[name] for base in owner.__mro__ if name in vars(base))
+    own: Callable[..., Any] | None = getattr(found, "__func__", None)
+    if own is not None:
+        return own
+
+    def call(cls: type, *args: Any, **kwargs: Any) -> Any:
+        original = found.__get__(None, cls)
+        return original(*args, **kwargs)
+
+    return call
 
 
 def _observe_variable(patches: Patches, trace: Trace) -> None:
