@@ -7,7 +7,7 @@ import textwrap
 import graphviz
 
 from gradflow.render.dot_cards import card_label, excerpt_label, grid_label, legend_label, title_label
-from gradflow.render.markup import xml
+from gradflow.render.markup import shown
 from gradflow.render.palette import PALETTES, Palette, Theme
 from gradflow.verdict import Verdict
 from gradflow.views.drawing import Arrow, Box, Card, Direction, Drawing, Excerpt, Flow, Frame, Grid, Join, Pill, Shape
@@ -66,7 +66,7 @@ def _heading(drawing: Drawing) -> tuple[list[str], list[str]]:
 def _balanced(text: str, width: int) -> list[str]:
     """`text` in as few lines of `width` characters as it needs, all about as long."""
     lines = textwrap.wrap(text, width)
-    for narrower in range(len(text) // max(len(lines), 1), width):
+    for narrower in range(max(len(text) // max(len(lines), 1), 1), width):
         again = textwrap.wrap(text, narrower)
         if len(again) == len(lines):
             return again
@@ -89,7 +89,7 @@ def _add_frames(page: graphviz.Digraph, drawing: Drawing, palette: Palette) -> N
 def _frame_attributes(frame: Frame, palette: Palette) -> dict[str, str]:
     mark = palette.mark[Verdict.SEVERED]
     face, color = ("Courier", palette.text[Verdict.SEVERED]) if frame.region else (FONT, palette.muted)
-    label = f'<<FONT FACE="{face}" COLOR="{color}" POINT-SIZE="11">{xml(frame.label)}&#160;&#160;&#160;{xml(frame.detail)}</FONT>>'
+    label = f'<<FONT FACE="{face}" COLOR="{color}" POINT-SIZE="11">{shown(frame.label)}&#160;&#160;&#160;{shown(frame.detail)}</FONT>>'
     return {
         "style": "dashed,rounded,filled" if frame.region else "rounded,filled",
         "color": mark if frame.region else palette.frame_line,
@@ -130,14 +130,21 @@ def _join_attributes(join: Join, palette: Palette) -> dict[str, str]:
     ink = palette.text[verdict] if verdict else palette.muted
     shared = {"color": color, "fontcolor": ink, "fillcolor": palette.card, "penwidth": "1.6"}
     if len(join.sign) == 1:
-        return {"shape": "circle", "width": ".26", "fixedsize": "true", "style": "filled", "label": f"<<B>{xml(join.sign)}</B>>", **shared}
-    label = f'<<FONT POINT-SIZE="10">{xml(join.sign)}</FONT>>'
+        return {
+            "shape": "circle",
+            "width": ".26",
+            "fixedsize": "true",
+            "style": "filled",
+            "label": f"<<B>{shown(join.sign)}</B>>",
+            **shared,
+        }
+    label = f'<<FONT POINT-SIZE="10">{shown(join.sign)}</FONT>>'
     return {"shape": "box", "style": "rounded,filled", "margin": "0.08,0.02", "height": ".26", "width": ".3", "label": label, **shared}
 
 
 def _pill_attributes(pill: Pill, palette: Palette) -> dict[str, str]:
     detail_color = palette.on_strong if pill.strong else palette.muted
-    detail = f'<BR/><FONT POINT-SIZE="9" COLOR="{detail_color}">{xml(pill.detail)}</FONT>' if pill.detail else ""
+    detail = f'<BR/><FONT POINT-SIZE="9" COLOR="{detail_color}">{shown(pill.detail)}</FONT>' if pill.detail else ""
     if pill.strong:
         return {
             "shape": "box",
@@ -145,7 +152,7 @@ def _pill_attributes(pill: Pill, palette: Palette) -> dict[str, str]:
             "margin": "0.2,0.06",
             "fillcolor": palette.strong,
             "color": palette.strong,
-            "label": f'<<FONT COLOR="{palette.on_strong}"><B>{xml(pill.label)}</B></FONT>{detail}>',
+            "label": f'<<FONT COLOR="{palette.on_strong}"><B>{shown(pill.label)}</B></FONT>{detail}>',
         }
     return {
         "shape": "box",
@@ -154,7 +161,7 @@ def _pill_attributes(pill: Pill, palette: Palette) -> dict[str, str]:
         "height": ".3",
         "fillcolor": palette.frame,
         "color": palette.line,
-        "label": f'<<FONT POINT-SIZE="11">{xml(pill.label)}</FONT>{detail}>',
+        "label": f'<<FONT POINT-SIZE="11">{shown(pill.label)}</FONT>{detail}>',
     }
 
 

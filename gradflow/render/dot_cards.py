@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gradflow.render.markup import code, xml
+from gradflow.render.markup import code, shown
 from gradflow.render.palette import LINE_STYLE, MEANING, Palette
 from gradflow.verdict import Verdict
 from gradflow.views.drawing import Card, Drawing, Excerpt, Flow, Grid, Row
@@ -19,9 +19,9 @@ _NARROW = 11  # characters of a class name beside a title that is long
 def card_label(palette: Palette, card: Card) -> str:
     """A module: its name and class, then a row for each parameter, or a bar with the counts under it."""
     mark, text = palette.mark[card.verdict], palette.text[card.verdict]
-    title = f"<B>{xml(clipped(card.title, _LONGEST))}</B>&#160;&#160;"
+    title = f"<B>{shown(clipped(card.title, _LONGEST))}</B>&#160;&#160;"
     right = ", ".join(word for word in (clipped(card.kind, 24), card.note) if word)
-    kind = f'<FONT COLOR="{palette.muted}" POINT-SIZE="10">{xml(right)}</FONT>' if right else ""
+    kind = f'<FONT COLOR="{palette.muted}" POINT-SIZE="10">{shown(right)}</FONT>' if right else ""
     body = _rows(palette, card.rows) if card.rows else _bar(palette, card)
     span = max(len(card.rows), 2 if card.counts else 0) + 1
     columns = 3 if card.rows else 1
@@ -47,9 +47,9 @@ def _row(palette: Palette, row: Row) -> str:
     tint, text = palette.tint[row.verdict], palette.text[row.verdict]
     return (
         f'<TR><TD BGCOLOR="{tint}" WIDTH="14"><FONT POINT-SIZE="10" COLOR="{text}"><B>{row.verdict.glyph}</B></FONT></TD>'
-        f'<TD ALIGN="LEFT" BGCOLOR="{tint}"><FONT POINT-SIZE="10">{xml(clipped(row.name, 28))}</FONT></TD>'
-        f'<TD ALIGN="LEFT" BGCOLOR="{tint}"><FONT POINT-SIZE="10" COLOR="{palette.muted}">{xml(row.shape)}</FONT></TD>'
-        f'<TD ALIGN="RIGHT" BGCOLOR="{tint}"><FONT POINT-SIZE="10" COLOR="{text}">{xml(row.word)}</FONT></TD></TR>'
+        f'<TD ALIGN="LEFT" BGCOLOR="{tint}"><FONT POINT-SIZE="10">{shown(clipped(row.name, 28))}</FONT></TD>'
+        f'<TD ALIGN="LEFT" BGCOLOR="{tint}"><FONT POINT-SIZE="10" COLOR="{palette.muted}">{shown(row.shape)}</FONT></TD>'
+        f'<TD ALIGN="RIGHT" BGCOLOR="{tint}"><FONT POINT-SIZE="10" COLOR="{text}">{shown(row.word)}</FONT></TD></TR>'
     )
 
 
@@ -81,8 +81,8 @@ def excerpt_label(palette: Palette, excerpt: Excerpt) -> str:
     """A finding: a bar with the headline, the place, and the user's lines with the guilty one lit."""
     mark = palette.mark[Verdict.UNUSED if excerpt.intended else excerpt.verdict]
     glyph = "" if excerpt.intended or not excerpt.on_path else f"{excerpt.verdict.glyph} "
-    head = f'<FONT COLOR="{palette.on_mark}" POINT-SIZE="11"><B>{glyph}{xml(excerpt.headline)}</B></FONT>'
-    place = f'<FONT COLOR="{palette.muted}" POINT-SIZE="9">{xml(excerpt.place)}</FONT>'
+    head = f'<FONT COLOR="{palette.on_mark}" POINT-SIZE="11"><B>{glyph}{shown(excerpt.headline)}</B></FONT>'
+    place = f'<FONT COLOR="{palette.muted}" POINT-SIZE="9">{shown(excerpt.place)}</FONT>'
     width = max((len(str(line)) for line, _, _ in excerpt.lines), default=1)
     lines = "".join(_source_line(palette, f"{line:>{width}}", text, lit) for line, text, lit in excerpt.lines)
     places = f'<TR><TD ALIGN="LEFT" CELLPADDING="3">{place}</TD></TR>' if excerpt.place else ""
@@ -106,9 +106,9 @@ def _source_line(palette: Palette, number: str, text: str, lit: bool) -> str:
 def title_label(palette: Palette, title: Sequence[str], lines: Sequence[str]) -> str:
     """The lines of the headline, and smaller ones under it."""
     below = "".join(
-        f'<TR><TD ALIGN="LEFT"><FONT POINT-SIZE="11" COLOR="{palette.muted}">{xml(line)}</FONT></TD></TR>' for line in lines if line
+        f'<TR><TD ALIGN="LEFT"><FONT POINT-SIZE="11" COLOR="{palette.muted}">{shown(line)}</FONT></TD></TR>' for line in lines if line
     )
-    head = "".join(f'<TR><TD ALIGN="LEFT"><FONT POINT-SIZE="15"><B>{xml(line)}</B></FONT></TD></TR>' for line in title)
+    head = "".join(f'<TR><TD ALIGN="LEFT"><FONT POINT-SIZE="15"><B>{shown(line)}</B></FONT></TD></TR>' for line in title)
     return f'<<TABLE BORDER="0" CELLSPACING="0" CELLPADDING="2">{head}{below}</TABLE>>'
 
 
@@ -155,8 +155,8 @@ def _legend_line(palette: Palette, flow: Flow, color: str, word: str, rest: str)
 
 
 def _legend_words(palette: Palette, word: str, rest: str) -> str:
-    small = f'<FONT POINT-SIZE="10" COLOR="{palette.muted}"> {xml(rest)}</FONT>'
-    return f'<TD ALIGN="LEFT"><FONT POINT-SIZE="10"><B>{xml(word)}</B></FONT>{small}</TD><TD WIDTH="4"></TD>'
+    small = f'<FONT POINT-SIZE="10" COLOR="{palette.muted}"> {shown(rest)}</FONT>'
+    return f'<TD ALIGN="LEFT"><FONT POINT-SIZE="10"><B>{shown(word)}</B></FONT>{small}</TD><TD WIDTH="4"></TD>'
 
 
 def grid_label(palette: Palette, grid: Grid) -> str:
@@ -167,7 +167,7 @@ def grid_label(palette: Palette, grid: Grid) -> str:
 
 def _grid_row(palette: Palette, name: str, verdict: Verdict, cells: Sequence[int | None]) -> str:
     color = palette.muted if verdict is Verdict.LIVE else palette.text[verdict]
-    label = f'<FONT POINT-SIZE="10" COLOR="{color}">{xml(clipped(name, _LONGEST))}&#160;&#160;</FONT>'
+    label = f'<FONT POINT-SIZE="10" COLOR="{color}">{shown(clipped(name, _LONGEST))}&#160;&#160;</FONT>'
     return f'<TR><TD ALIGN="RIGHT">{label}</TD>{"".join(_grid_cell(palette, cell) for cell in cells)}</TR>'
 
 

@@ -19,6 +19,11 @@ def xml(text: str) -> str:
     return escape(clean(re.sub(r"[\t\r\n\u2028\u2029]+", " ", text)))
 
 
+def shown(text: str) -> str:
+    """`text` as `xml`, and a blank for none: a label of Graphviz may hold no empty element."""
+    return xml(text) or "&#160;"
+
+
 def code(text: str) -> str:
     """A line of source as `xml`, with blanks that do not collapse."""
     return xml(text.expandtabs(4)).replace(" ", "&#160;")
