@@ -58,6 +58,7 @@ def renamed(report: Report, text: str) -> Report:
         replace(
             finding,
             message=text,
+            parameters=tuple(f"{text}.{name}" for name in finding.parameters),
             sites=tuple(
                 replace(
                     entry, note=text, site=replace(entry.site, file=text, function=text, source=text, context=((entry.site.line, text),))
