@@ -29,6 +29,7 @@ Where a weight is computed, use it as a tensor: `torch.nn.functional.linear(x, w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from gradflow.checks.base import Case, cause_site, count
@@ -41,6 +42,8 @@ from gradflow.verdict import Verdict
 CODE = "GF104"
 NAME = "recreated-parameter"
 SEVERITY = Severity.ERROR
+
+_ASSIGNS_THE_LEAF = re.compile(r"[^=(]*=\s*[\w.]*Parameter\(")
 
 
 def find(case: Case) -> Iterable[Finding]:
@@ -57,7 +60,9 @@ def _finding(case: Case, site: Site | None, members: list[int]) -> Finding:
     new = case.names(members)
     behind = [index for index in case.cut_on(site) if case.severities[index] is not None]
     lost = [name for name in case.names(behind) if name not in new]
-    message = f"{listed(new)} {'is' if len(new) == 1 else 'are'} made anew in every step"
+    nameless = bool(lost) and _is_nameless(site)
+    what = "the leaf of `nn.Parameter(...)`" if nameless else listed(new)
+    message = f"{what} {'is' if len(new) == 1 else 'are'} made anew in every step"
     notes = ["no optimizer can hold a leaf that lives for one step: what it learns is lost"]
     if lost:
         message += f", and {count(len(lost))} behind {'it' if len(new) == 1 else 'them'} {'gets' if len(lost) == 1 else 'get'} no gradient"
@@ -70,8 +75,13 @@ def _finding(case: Case, site: Site | None, members: list[int]) -> Finding:
         NAME,
         SEVERITY,
         message,
-        case.names([*members, *behind]),
+        case.names(behind if nameless else [*members, *behind]),
         sites=cause_site(site, "makes a new leaf in every step"),
         help=(cure,),
         notes=tuple(notes),
     )
+
+
+def _is_nameless(site: Site | None) -> bool:
+    """Whether the leaf is made in the middle of an expression, so that the variable on that line is not it: `y = f(x, nn.Parameter(w))`."""
+    return site is not None and "Parameter(" in site.source and _ASSIGNS_THE_LEAF.match(site.source) is None

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hand_built import Program, Via, places, site
 
 from gradflow.graph.flow import CutReason
 from gradflow.graph.recording import Membership
 from gradflow.report import Severity
 
-RECREATED = {"membership": Membership.RECREATED, "held": False, "live": True}
+RECREATED: dict[str, Any] = {"membership": Membership.RECREATED, "held": False, "live": True}
 
 
 def test_a_layer_built_in_forward_is_named_at_the_constructor_call() -> None:
@@ -22,10 +24,9 @@ def test_a_layer_built_in_forward_is_named_at_the_constructor_call() -> None:
     assert finding.help == ("build it once, in `__init__`, and call it in `forward`",)
 
 
-def rewrapped(line_of_cut: int = 26) -> Program:
+def rewrapped(line_of_cut: int = 26, source: str = "self.conv.weight = nn.Parameter(w.squeeze(0))") -> Program:
     """gru -> nn.Parameter(...) -> conv.weight, a new leaf -> head -> loss."""
     program = Program()
-    source = "self.conv.weight = nn.Parameter(w.squeeze(0))"
     gru = program.weight("gru.weight"), program.weight("gru.bias")
     cut = program.cut(CutReason.PARAMETER_REWRAP, line_of_cut, "nn.Parameter(w.squeeze(0))", source=source, column=31)
     new = program.weight("conv.weight", definition=site(26, source), **RECREATED)
@@ -40,6 +41,12 @@ def test_what_a_rewrapping_line_cuts_off_is_part_of_its_finding() -> None:
     assert finding.message == "`conv.weight` is made anew in every step, and 2 parameters behind it get no gradient"
     assert finding.parameters == ("gru.weight", "gru.bias", "conv.weight")
     assert finding.help == ("use the computed tensor itself, without `nn.Parameter`: `torch.nn.functional` takes it as a weight",)
+
+
+def test_a_leaf_in_the_middle_of_an_expression_is_not_the_variable_on_that_line() -> None:
+    finding = rewrapped(source="moved = F.conv2d(frame, nn.Parameter(kernel), padding=1)").finding()
+    assert finding.parameters == ("gru.weight", "gru.bias")
+    assert finding.message == "the leaf of `nn.Parameter(...)` is made anew in every step, and 2 parameters behind it get no gradient"
 
 
 def test_what_another_line_cuts_off_stays_a_finding_of_its_own() -> None:
