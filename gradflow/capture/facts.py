@@ -11,7 +11,7 @@ import torch
 from gradflow.capture.assemble import WALK_LIMIT, Assembler, PassGraph
 from gradflow.capture.definitions import definition_of
 from gradflow.capture.inventory import Member, take_inventory
-from gradflow.capture.numbers import fingerprints, weight_norms
+from gradflow.capture.numbers import fingerprints, local, weight_norms
 from gradflow.capture.optimizers import WatchedOptimizer
 from gradflow.capture.passes import Pass
 from gradflow.capture.seen import Seen
@@ -115,6 +115,7 @@ def _fact(seen: Seen, member: Member, names: list[str], twins: dict[int, str]) -
         thawed=bool(seen.optimizers.seen) and all(first.serial in watched.frozen for watched in seen.optimizers.seen),
         peak_lr=max((watched.peaks[first.serial] for _, watched in holders if first.serial in watched.peaks), default=None),
         largest_weight=_largest(tensor) if holders and not plainly_moved else None,
+        cast=site_of(first.cast),
         opaque=_opaque(seen, holders),
         steps=steps,
     )
@@ -122,7 +123,7 @@ def _fact(seen: Seen, member: Member, names: list[str], twins: dict[int, str]) -
 
 def _definition(seen: Seen, member: Member) -> Site | None:
     if member.membership is Membership.RECREATED:
-        return site_of(seen.trace.leaves[member.leaves[0]].place, member.owner)
+        return site_of(seen.trace.leaves[member.leaves[0]].place)
     if member.root_module is not None:
         site = definition_of(member.root_module, member.path)
         if site is not None:
@@ -216,9 +217,11 @@ def _made_late(seen: Seen, member: Member) -> bool:
 
 
 def _largest(tensor: torch.Tensor | None) -> float | None:
-    if tensor is None or tensor.is_meta or not tensor.numel() or not tensor.is_floating_point():
+    if tensor is None or tensor.is_meta or not tensor.is_floating_point():
         return None
-    return float(tensor.detach().abs().max())
+    with torch.no_grad():
+        value = local(tensor.detach())
+    return float(value.abs().max()) if value.numel() else None
 
 
 def _rebuilt(seen: Seen, assembler: Assembler, paths: dict[int, str]) -> tuple[LossRebuilt, ...]:

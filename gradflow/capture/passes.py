@@ -62,7 +62,7 @@ class Passes:
         self.seen: list[Pass] = []
         self.count = 0
         self.functional = False
-        self.investigates = False
+        self.traced = False
         self.suspicious = False
         self._open: list[Pass] = []
         self._held = held
@@ -118,7 +118,7 @@ class Passes:
 
     def _look_for_origins(self, roots: Any, found: Walk) -> OriginWatch | None:
         """Listens for where gradients become zero or NaN: in the first pass, and where earlier ones brought some."""
-        if not (self.investigates and (self.count < 1 or self.suspicious)) or len(found.kinds) > NODES_AT_MOST:
+        if not (self.traced and (self.count < 1 or self.suspicious)) or len(found.kinds) > NODES_AT_MOST:
             return None
         values = [root for root in roots if isinstance(root, torch.Tensor)]
         return OriginWatch(found, found.nodes, all(bool(torch.isfinite(value).all()) for value in values)).listen()
@@ -138,7 +138,8 @@ class Passes:
         tensors = [root for root in roots if isinstance(root, torch.Tensor)]
         nodes = [root.grad_fn if isinstance(root, torch.Tensor) else root.node for root in roots]
         found = walk(nodes)
-        steps = [step for tensor in tensors if (step := trace.find(tensor)) is not None]
+        traced = tensors if self.traced else []
+        steps = [step for tensor in traced if (step := trace.find(tensor)) is not None]
         current = Pass(self.count + 1, tuple(steps), user_place(3), into_grad=into_grad)
         wanted = {id(value) for value in inputs if isinstance(value, torch.Tensor)}
         derived = []

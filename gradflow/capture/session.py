@@ -13,12 +13,14 @@ from types import FrameType
 
 import torch
 
+from gradflow.capture.blind_spots import observe_blind_spots
 from gradflow.capture.facts import build_recording
 from gradflow.capture.inventory import Root, find_roots
+from gradflow.capture.module_hooks import observe_modules, observe_parameters
 from gradflow.capture.names import learn_names
 from gradflow.capture.optimizers import Optimizers, WatchedOptimizer
 from gradflow.capture.passes import Pass, Passes
-from gradflow.capture.patches import RECORDERS, Patches, observe_blind_spots, observe_modules, observe_parameters
+from gradflow.capture.patches import RECORDERS, Patches
 from gradflow.capture.recorder import Recorder
 from gradflow.capture.registry import Registry
 from gradflow.capture.seen import Seen
@@ -47,7 +49,7 @@ class Session:
         self.optimizers = Optimizers(self.trace, self._stepped)
         self.passes = Passes(self.trace, self.optimizers.held, self._passed, lambda: bool(self.registry.modules))
         self.optimizers.passes = self.passes
-        self.passes.investigates = trace
+        self.passes.traced = trace
         self.names: dict[int, str] = {}
         self.roots: list[Root] = []
         self._steps = steps

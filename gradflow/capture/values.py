@@ -39,13 +39,17 @@ class _Alias(weakref.ref):  # type: ignore[type-arg]
 
 
 class Leaf:
-    """One trainable leaf: where it was made, in which module's forward (serial, 0: in none), after how many backward passes."""
+    """One trainable leaf: where it was made, in which module's forward (serial, 0: in none), after how many backward passes.
 
-    __slots__ = ("dtype", "made_after", "made_in", "owner", "place", "ref", "serial", "shape", "step", "written")
+    `gathered`: the whole tensor that stands for it in a forward pass, where the leaf itself is this process's shard.
+    """
+
+    __slots__ = ("cast", "dtype", "gathered", "made_after", "made_in", "owner", "place", "ref", "serial", "shape", "step", "written")
 
     def __init__(self, serial: int, tensor: torch.Tensor, place: Place | None, made_in: int, made_after: int) -> None:
         self.serial = serial
         self.ref = weakref.ref(tensor)
+        self.gathered: weakref.ref[torch.Tensor] | None = None
         self.place = place
         self.made_in = made_in
         self.made_after = made_after
@@ -53,6 +57,7 @@ class Leaf:
         self.dtype = str(tensor.dtype).removeprefix("torch.")
         self.owner: tuple[int, str] | None = None
         self.written = False
+        self.cast: Place | None = None
         self.step: Step | None = None
 
 
@@ -150,7 +155,17 @@ class Trace:
     def leaf(self, tensor: torch.Tensor) -> Leaf | None:
         """The leaf that `tensor` is, if it is one that was seen."""
         leaf = self.leaf_of.get(id(tensor))
-        return leaf if leaf is not None and leaf.ref() is tensor else None
+        if leaf is None or leaf.ref() is tensor:
+            return leaf
+        return leaf if leaf.gathered is not None and leaf.gathered() is tensor else None
+
+    def gather(self, whole: torch.Tensor, shard: torch.Tensor) -> None:
+        """Says that `whole`, which autograd sees as a leaf of its own, is the parameter of which `shard` is this process's part."""
+        leaf = self.leaf(shard) or self.add_leaf(shard, None, 0)
+        assert leaf.step is not None
+        leaf.gathered = weakref.ref(whole)
+        self.leaf_of[id(whole)] = leaf
+        self.file(whole, leaf.step)
 
     def _unseen(self, tensor: torch.Tensor) -> Step | None:
         """A tensor that no recorded call made: with a `grad_fn` it is joined by walking autograd's graph to the first values known."""
