@@ -19,6 +19,7 @@ from gradflow.cli_pictures import (
     add_audit_pictures,
     add_view_options,
     check_places,
+    check_view,
     format_of,
     needs_graph,
     read_report,
@@ -80,6 +81,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except BrokenPipeError:
         # Whoever read our output has gone (`| head`); without this Python would complain once more while it shuts down.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = NO_AUDIT
+    except Exception as error:  # noqa: BLE001 - as in `_audit`
+        _say_failure(error, (), ())
         code = NO_AUDIT
     sys.exit(code)
 
@@ -186,6 +190,7 @@ def _graph(parser: _Parser, words: list[str]) -> int:
     ours, rest = with_settings(parser, *split_graph_words(parser, words), parser.others)
     options = parser.parse_args(ours)
     suffix = format_of(options.output)
+    check_view(options.view)
     report = _audited(options, rest)
     code = _exit_code(report)
     if report.crash:
@@ -209,15 +214,7 @@ def _convert(options: argparse.Namespace) -> int:
         return CLEAN
     needs_graph(report)
     _check_output(options.output)
-    how = {"view": options.view, "theme": options.theme, "depth": options.depth}
-    if options.output:
-        write_picture(report, options.format, options.output, _say, **how)
-        return CLEAN
-    from gradflow.pictures import picture
-    from gradflow.render.palette import Theme
-
-    sys.stdout.buffer.write(picture(report, options.format, **{**how, "theme": Theme(options.theme)}))
-    sys.stdout.flush()
+    write_picture(report, options.format, options.output, _say, view=options.view, theme=options.theme, depth=options.depth)
     return CLEAN
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -78,13 +79,28 @@ def check_places(places: Sequence[tuple[str, str]]) -> None:
             raise TargetError(f"{option}: expected a file in a directory that exists, found `{place}`")
 
 
+def check_view(view: str) -> None:
+    """Says that there is no such view before minutes are spent on the audit."""
+    from gradflow.views import VIEWS
+
+    if view not in VIEWS and not view.startswith("module:"):
+        raise UsageError(f"--view: expected one of {', '.join(VIEWS)}, found {view!r}")
+
+
 def write_picture(report: Report, format: str, place: str, say: Say, **how: Any) -> None:
-    """Writes one picture. Where no engine draws it, the DOT text is written beside, and `say` is told why."""
+    """Writes one picture (to standard output where `place` is empty).
+
+    Where no engine draws it, its DOT text is written beside `place`, and `say` is told why.
+    """
     from gradflow.draw import DrawingFailed
     from gradflow.pictures import picture
     from gradflow.render.palette import Theme
 
     view = {**how, "theme": Theme(how["theme"])} if "theme" in how else how
+    if not place:
+        sys.stdout.buffer.write(picture(report, format, **view))
+        sys.stdout.flush()
+        return
     try:
         content = picture(report, format, **view)
     except DrawingFailed as error:
