@@ -127,6 +127,8 @@ def take_inventory(
 
 def _plain(path: str) -> str:
     """A path without the prefixes that wrappers add."""
+    if path in ("module", "_orig_mod"):
+        return ""
     while path.startswith(("module.", "_orig_mod.")):
         path = path.split(".", 1)[1]
     return path.replace("._orig_mod", "").replace("_fsdp_wrapped_module.", "").replace("_checkpoint_wrapped_module.", "")

@@ -22,6 +22,7 @@ NODES_AT_MOST = 20_000
 _FLAT = ("Sign", "Round", "Floor", "Ceil", "Trunc", "Heaviside", "Fill", "Zero")
 _FACTORS = ("Mul", "Div", "Where", "MaskedFill")
 _NORMALISING = ("Softmax", "Norm", "Std", "Var")
+_RECURRENT = ("Rnn", "Lstm", "Gru")
 _SUMMING = (
     "Mean", "Sum", "Add", "Sub", "Neg", "Stack", "Cat", "View", "Unsqueeze", "Squeeze", "Reshape", "Expand", "Unbind", "Select", "ToCopy",
     "Permute", "Transpose", "T", "Mul", "Div",
@@ -66,7 +67,7 @@ class OriginWatch:
             if self.walk.sequences[number] >= 0:
                 self._handles.append(node.register_hook(_Listener(self, number)))
                 name = node.name()
-                if name.startswith((*_FLAT, *_FACTORS)) or any(word in name for word in _NORMALISING):
+                if name.startswith((*_FLAT, *_FACTORS)) or any(word in name for word in (*_NORMALISING, *_RECURRENT)):
                     # Before the node runs: afterwards its saved tensors are gone.
                     self._handles.append(node.register_prehook(_OperandReader(self, number, name)))
         return self
@@ -179,6 +180,9 @@ def _operand(name: str, node: Any, grad_outputs: tuple[Any, ...]) -> Operand | N
     """What makes the derivative of a node zero, where that can be told from the node itself; None: a value with parameters behind it."""
     if name.startswith(_FLAT):
         return Operand.CONSTANT
+    if any(word in name for word in _RECURRENT):
+        # From a zero initial state the first token brings the recurrent weights nothing: that is this batch, and no fault of the layer.
+        return Operand.BATCH
     grad = next((value for value in grad_outputs if isinstance(value, torch.Tensor)), None)
     if grad is not None and any(word in name for word in _NORMALISING) and _over_one(node, grad):
         return Operand.SHAPE
