@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gradflow.api import audit, watch
     from gradflow.errors import FindingsError, GradflowError
+    from gradflow.linting import lint
     from gradflow.report import Finding, ParameterRow, Report, Severity
     from gradflow.verdict import Verdict
 
@@ -19,6 +20,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "audit": "gradflow.api",
     "watch": "gradflow.api",
+    "lint": "gradflow.linting",
     "FindingsError": "gradflow.errors",
     "GradflowError": "gradflow.errors",
     "Finding": "gradflow.report",
@@ -38,6 +40,7 @@ __all__ = [
     "Verdict",
     "__version__",
     "audit",
+    "lint",
     "watch",
 ]
 

@@ -6,7 +6,6 @@ Imports what a command needs when it runs: `--help` must not wait for torch, net
 from __future__ import annotations
 
 import argparse
-import itertools
 import os
 import shutil
 import sys
@@ -14,6 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from gradflow import __version__
+from gradflow.cli_lint import HELP, add_lint_options, run_lint
 from gradflow.cli_pictures import (
     PICTURES,
     add_audit_pictures,
@@ -26,7 +26,7 @@ from gradflow.cli_pictures import (
     split_graph_words,
     write_picture,
 )
-from gradflow.cli_settings import add_screening, add_selection, seconds, whole, with_settings
+from gradflow.cli_settings import add_screening, add_selection, output_of, seconds, wants_json, whole, with_settings
 from gradflow.errors import GradflowError, InvariantError, TargetError, UsageError
 
 if TYPE_CHECKING:
@@ -120,11 +120,15 @@ def _run(words: list[str]) -> int:
     add_view_options(convert)
     explain = commands.add_parser("explain", help="say what a check looks for, and what to write instead; without a code: list them")
     explain.add_argument("code", nargs="?", metavar="CODE", help="as in GF101")
+    lint = commands.add_parser("lint", help="read source files, and run nothing", usage="gradflow lint [options] PATH ...", epilog=HELP)
+    add_lint_options(lint, FORMATS, LEVELS, COLORS)
     audit.others = graph.others = tuple(commands.choices.values())
     if words[:1] == ["audit"]:
         return _audit(audit, words[1:])
     if words[:1] == ["graph"]:
         return _graph(graph, words[1:])
+    if words[:1] == ["lint"]:
+        return _lint(lint, words[1:])
     options = parser.parse_args(words)
     if options.command == "explain":
         return _explain(options.code)
@@ -186,6 +190,16 @@ def _audit(parser: _Parser, words: list[str]) -> int:
     return NO_AUDIT
 
 
+def _lint(parser: _Parser, words: list[str]) -> int:
+    try:
+        return run_lint(parser, words, lambda report, options: _write(_rendered(report, options), options.output))
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # noqa: BLE001 - as in `_audit`
+        _say_failure(error, words, [])
+    return NO_AUDIT
+
+
 def _graph(parser: _Parser, words: list[str]) -> int:
     ours, rest = with_settings(parser, *split_graph_words(parser, words), parser.others)
     options = parser.parse_args(ours)
@@ -229,8 +243,8 @@ def _say_failure(error: Exception, ours: Sequence[str], rest: Sequence[str]) -> 
         sentence = f"gradflow itself failed, and this is a bug in gradflow, please report it: {type(error).__name__}: {error}"
         _say_text(trace)
     _say(f"error: {sentence}")
-    if _wants_json(ours):
-        _write_failure_document(sentence, trace, rest, _output_of(ours))
+    if wants_json(ours):
+        _write_failure_document(sentence, trace, rest, output_of(ours))
 
 
 def _audited(options: argparse.Namespace, rest: Sequence[str]) -> Report:
@@ -337,21 +351,6 @@ def _write(text: str, place: str) -> None:
     encoding = sys.stdout.encoding or "ascii"
     sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
     sys.stdout.flush()
-
-
-def _wants_json(ours: Sequence[str]) -> bool:
-    """Whether JSON was asked for, however wrong the rest of the command line is."""
-    return "--format=json" in ours or ("--format", "json") in itertools.pairwise(ours)
-
-
-def _output_of(ours: Sequence[str]) -> str:
-    """The file for the report, where the options could not be parsed."""
-    for word, after in zip(ours, [*ours[1:], ""], strict=True):
-        if word in ("-o", "--output"):
-            return after
-        if word.startswith("--output="):
-            return word.partition("=")[2]
-    return ""
 
 
 def _write_failure_document(sentence: str, trace: str, rest: Sequence[str], place: str) -> None:

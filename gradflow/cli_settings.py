@@ -7,6 +7,7 @@ are read when a command runs, with imports that `--help` need not wait for.
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import typing
 from collections.abc import Sequence
@@ -159,3 +160,18 @@ def _target_words(target: str, folder: str) -> list[str]:
     if words and ".py" in words[0]:
         words[0] = os.path.join(folder, words[0])
     return words
+
+
+def wants_json(ours: Sequence[str]) -> bool:
+    """Whether JSON was asked for, however wrong the rest of the command line is."""
+    return "--format=json" in ours or ("--format", "json") in itertools.pairwise(ours)
+
+
+def output_of(ours: Sequence[str]) -> str:
+    """The file for the report, where the options could not be parsed."""
+    for word, after in zip(ours, [*ours[1:], ""], strict=True):
+        if word in ("-o", "--output"):
+            return after
+        if word.startswith("--output="):
+            return word.partition("=")[2]
+    return ""

@@ -16,9 +16,10 @@ PACKAGE = Path(__file__).parent.parent / "gradflow"
 ROWS = (
     ("__main__",),
     ("cli",),
-    ("cli_pictures", "cli_settings", "cli_screen"),
+    ("cli_pictures", "cli_lint"),
+    ("cli_settings", "cli_screen"),
     ("",),  # gradflow/__init__.py, which hands out the public names
-    ("api",),
+    ("api", "linting"),
     ("pictures",),
     ("render", "capture", "checks", "static"),
     ("screening", "document", "views", "draw"),

@@ -7,40 +7,34 @@ import re
 from collections.abc import Iterator
 
 from gradflow.report import Role, Severity
-from gradflow.static.calls import CUT_WORDS
-from gradflow.static.classes import Hierarchy
 from gradflow.static.classflow import follow_class
-from gradflow.static.names import Class, Module, Package, class_of
+from gradflow.static.names import Class, Module, class_of
 from gradflow.static.read import Source
+from gradflow.static.relevance import BUILDS_IN_FORWARD, Relevance
 from gradflow.static.rules.base import Draft, FileFacts, all_rules, found
 from gradflow.static.scopes import scopes_of
 
 SYNTAX = ("GF000", "unreadable-source")
 ABOUT_TORCH = re.compile(r"torch|\bnn\b|lightning|Module")
-BUILDS = re.compile(r"\[|\{|Parameter\(|nn\.[A-Z]")
+IN_PLAIN_CONTAINER = re.compile(r"self\.\w+(?:\s*:[^=\n]+)?\s*=\s*(?:\[|\{|list\(|dict\(|\()|self\.\w+\.append\(|self\.\w+\[[^\]]+\]\s*=")
 
 
-def analyse(source: Source, package: Package, hierarchy: Hierarchy) -> list[Draft]:
+def analyse(source: Source, relevance: Relevance) -> list[Draft]:
     """The findings in one file, sorted by place."""
     if source.error is not None:
         return [Draft(_unreadable(source))]
     if not ABOUT_TORCH.search(source.text) or source.tree is None:
         return []
-    module = package.add(source)
+    hierarchy = relevance.hierarchy
+    module = hierarchy.package.add(source)
     facts = FileFacts(module, hierarchy, scopes=scopes_of(source.tree))
     for owner in classes_of(source.tree, module):
-        if hierarchy.lineage(owner).is_module and worth_following(owner, hierarchy):
-            flow = follow_class(hierarchy, owner)
+        if hierarchy.lineage(owner).is_module and _worth_following(owner, relevance):
+            flow = follow_class(relevance, owner)
             if flow is not None:
                 facts.flows.append(flow)
     drafts = [draft for rule in all_rules() for draft in rule.find(facts)]
     return sorted(drafts, key=_place)
-
-
-def worth_following(owner: Class, hierarchy: Hierarchy) -> bool:
-    """Whether the source of the class, or of a base, has a word in it that can stop a gradient, or builds layers in an odd place."""
-    segments = [entry.module.source.segment(entry.node) for entry in hierarchy.lineage(owner).classes]
-    return any(CUT_WORDS.search(text) for text in segments) or bool(segments and BUILDS.search(segments[0]))
 
 
 def classes_of(tree: ast.Module, module: Module) -> Iterator[Class]:
@@ -52,6 +46,17 @@ def classes_of(tree: ast.Module, module: Module) -> Iterator[Class]:
             yield class_of(statement, module)
         for name in ("finalbody", "orelse", "body"):
             todo.extend(reversed(getattr(statement, name, None) or []))
+
+
+def _worth_following(owner: Class, relevance: Relevance) -> bool:
+    """Whether a gradient may stop in the class, or it builds layers where they are not registered or do not last."""
+    init, forward = owner.methods.get("__init__"), owner.methods.get("forward")
+    segment = owner.module.source.segment
+    if init is not None and IN_PLAIN_CONTAINER.search(segment(init)):
+        return True
+    if forward is not None and BUILDS_IN_FORWARD.search(segment(forward)):
+        return True
+    return relevance.worth_following(owner)
 
 
 def _unreadable(source: Source):  # type: ignore[no-untyped-def]

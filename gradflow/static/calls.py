@@ -7,7 +7,7 @@ import re
 
 from gradflow.graph.flow import CutReason
 from gradflow.static.expressions import last_name
-from gradflow.static.machine import Above, Bound, ClassValue, Frame, State, Thing, merge_all
+from gradflow.static.machine import Above, Bound, ClassValue, Frame, Thing, merge_all
 from gradflow.static.methods import Arguments
 from gradflow.static.names import Class, Module
 from gradflow.static.torch_calls import TorchCalls
@@ -21,7 +21,6 @@ from gradflow.static.values import (
     Each,
     Items,
     Layers,
-    Leaf,
     MethodOf,
     Partial,
     Qualified,
@@ -40,11 +39,6 @@ from gradflow.static.values import (
 DEEPEST_CALL = 16
 MOST_RECURSIVE = 1
 GRAD_WORDS = re.compile(r"no_grad|inference_mode|set_grad_enabled|detach|\.data\b|\.item\(|numpy|tolist")
-CUT_WORDS = re.compile(
-    r"no_grad|inference_mode|set_grad_enabled|detach|\.data\b|\.item\(|numpy|tolist|arg(?:max|min|sort)|topk|\.sort\(|multinomial|\.sample\(|"
-    r"torch\.(?:as_)?[tT]ensor\(|new_tensor|Variable\(|Parameter\(|\.(?:long|int|bool|byte)\(|torch\.(?:long|int\d*|bool|uint8)\b|"
-    r"\b(?:float|int)\(|\.apply\(|\.(?:gt|lt|ge|le|eq|ne)\(|= [^=\n]*[<>]|(?:max|min|median)\([^()]*dim"
-)
 
 
 class Calls(TorchCalls):
@@ -141,6 +135,8 @@ class Calls(TorchCalls):
         own = self.flow(callee)
         self.pending |= given.live
         if isinstance(callee.what, Unit):
+            if self.mode >= 0:
+                self.inside[self.mode] = self.inside.get(self.mode, 0) | own.live
             # A module computes with its parameters; what it was given comes out changed.
             return self.computed(blend([given, own]))
         both = blend([given, self.called_back(arguments, node)])
@@ -368,13 +364,14 @@ class Calls(TorchCalls):
             self.frames.append(Frame(None, bound.module, "<module>", None, None, None, ()))
             found = self.evaluate(entry)
             self.frames.pop()
-            if isinstance(found.what, Bound) and isinstance(found.what.node, ast.FunctionDef):
-                if GRAD_WORDS.search(found.what.module.source.segment(found.what.node)):
-                    self.decorating = True
-                    plain = Value(0, (), bound._replace(thing=None))
-                    made = self.invoke(found.what, Arguments((plain,)), None)
-                    self.decorating = False
-                    return made if made.what is not None else None
+            what = found.what
+            if not isinstance(what, Bound) or not isinstance(what.node, ast.FunctionDef):
+                continue
+            if GRAD_WORDS.search(what.module.source.segment(what.node)):
+                self.decorating = True
+                made = self.invoke(what, Arguments((Value(0, (), bound._replace(thing=None)),)), None)
+                self.decorating = False
+                return made if made.what is not None else None
         return None
 
     decorating = False
@@ -414,7 +411,7 @@ class Calls(TorchCalls):
         if not lineage.is_module:
             return self._plain_instance(owner, arguments, node)
         depth = sum(frame.function.endswith(".__init__") for frame in self.frames)
-        if self.building and depth < 4 and self._may_cut(owner):
+        if self.building and depth < 4 and self.relevance.any_cuts(owner):
             return self.build(owner, ("thing", *self.frame.stack, id(node)), arguments, node)
         known = self.hierarchy.has_parameters(owner)
         if not known and not lineage.strangers:
@@ -431,9 +428,6 @@ class Calls(TorchCalls):
             self.invoke(Bound(found[1], found[0].module, thing, None, found[0]), arguments, node)
             self.building = was
         return Value(0, (), thing)
-
-    def _may_cut(self, owner: Class) -> bool:
-        return any(CUT_WORDS.search(entry.module.source.segment(entry.node)) for entry in self.hierarchy.lineage(owner).classes)
 
     def _plain_instance(self, owner: Class, arguments: Arguments, node: ast.Call) -> Value:
         lineage = self.hierarchy.lineage(owner)
@@ -496,6 +490,3 @@ def _pattern(node: ast.Call) -> str:
     if isinstance(name, ast.BinOp) and isinstance(name.left, ast.Constant) and isinstance(name.left.value, str):
         return re.split(r"[%{]", name.left.value)[0] + "*"
     return "*"
-
-
-__all__ = ["CUT_WORDS", "Calls", "Leaf"]

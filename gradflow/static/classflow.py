@@ -1,36 +1,34 @@
-"""What becomes of the parameters of one class: the model that `__init__` builds, and how its methods let them through to what they return."""
+"""What becomes of the parameters of one class: the model that `__init__` builds, and whether its methods let them through."""
 
 from __future__ import annotations
 
 import ast
 import re
 from dataclasses import dataclass, field
-from typing import Any
 
-from gradflow.static.calls import CUT_WORDS
-from gradflow.static.classes import Hierarchy
 from gradflow.static.interpreter import Interpreter
 from gradflow.static.machine import CutSite, Frame, GivenUp, Heap, Thing, UnitSite
-from gradflow.static.methods import Arguments
 from gradflow.static.names import Class, Module
+from gradflow.static.relevance import PRIMARY, Relevance
 from gradflow.static.torch_names import FROZEN_NAMES, INFERENCE_METHODS
-from gradflow.static.values import Chain, Container, Each, Items, Layers, Unit, Value, join
-
-PRIMARY = ("forward", "training_step", "__call__")
-"""Methods whose return is what a loss is made of."""
+from gradflow.static.values import Chain, Choice, Container, Each, Items, Layers, Unit, Value
 
 ROOT = "self"
 
 
 @dataclass(eq=False, slots=True)
 class Severed:
-    """Parameters of one class that come out of a method only behind cuts: their paths, the cuts on the way, where they are returned."""
+    """Parameters of one class that come out of a method only behind cuts: their paths, the cuts on the way, where they are returned.
+
+    `inside`: those that are used in the region that cuts; what comes before it dies with them.
+    """
 
     paths: list[str]
     chain: Chain
     method: str
     returned: list[ast.AST]
     module: Module
+    inside: list[str] = field(default_factory=list)
 
 
 @dataclass(eq=False, slots=True)
@@ -47,9 +45,9 @@ class ClassFlow:
     strangers: bool = False
 
 
-def follow_class(hierarchy: Hierarchy, owner: Class) -> ClassFlow | None:
+def follow_class(relevance: Relevance, owner: Class) -> ClassFlow | None:
     """What becomes of the parameters of `owner`, None where it is too tangled to be followed."""
-    machine = Interpreter(hierarchy)
+    machine = Interpreter(relevance)
     try:
         return _follow(machine, owner)
     except GivenUp:
@@ -171,8 +169,10 @@ def _severed(machine: Interpreter, frames: dict[str, Frame], candidates: int) ->
             mask &= ~said
             paths = [unit.path for number, unit in enumerate(machine.units) if mask >> number & 1]
             said |= mask
+            within = mask & machine.inside.get(chain[-1], 0)
+            inside = [unit.path for number, unit in enumerate(machine.units) if within >> number & 1]
             if paths:
-                found.append(Severed(paths, chain, name, nodes, frame.module))
+                found.append(Severed(paths, chain, name, nodes, frame.module, inside))
     return found
 
 
@@ -193,6 +193,9 @@ def _name_units(machine: Interpreter, value: Value, path: str, *, hidden: bool, 
         _name_members(machine, content, path, hidden=inside, depth=depth)
     elif isinstance(what, Items | Each):
         _name_members(machine, what, path, hidden=True, depth=depth)
+    elif isinstance(what, Choice):
+        for member in what.members:
+            _name_units(machine, member, path, hidden=hidden, depth=depth + 1)
     elif isinstance(what, Layers):
         for number, member in enumerate(what.members):
             _name_units(machine, member, f"{path}.{number}", hidden=hidden, depth=depth + 1)
@@ -216,11 +219,3 @@ def _name_members(machine: Interpreter, content: object, path: str, *, hidden: b
             _name_units(machine, member, f"{path}.{key}", hidden=hidden, depth=depth + 1)
     elif isinstance(content, Each):
         _name_units(machine, content.member, f"{path}.*", hidden=hidden, depth=depth + 1)
-
-
-def may_cut(owner: Class, hierarchy: Hierarchy) -> bool:
-    """Whether the source of the class, or of a base, has a word in it that can stop a gradient."""
-    return any(CUT_WORDS.search(entry.module.source.segment(entry.node)) for entry in hierarchy.lineage(owner).classes)
-
-
-__all__ = ["Arguments", "ClassFlow", "Severed", "follow_class", "join", "may_cut"]

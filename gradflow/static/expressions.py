@@ -193,7 +193,7 @@ class Expressions(Machine):
         return Value(flow.live, flow.cuts, Leaf()) if leaf else flow
 
     def _thing_attribute(self, thing: Thing, name: str) -> Value:
-        value = self.heap.get((thing.key, name))
+        value: Value | None = self.heap.get((thing.key, name))
         if value is not None:
             return value
         lineage = self.hierarchy.lineage(thing.owner)
@@ -316,12 +316,12 @@ class Expressions(Machine):
     def _Yield(self, node: ast.Yield) -> Value:
         value = self.evaluate(node.value) if node.value else NOTHING
         self.frame.yields.append(self.mode)
-        self.frame.returns.append((Value(0, (), Each(value)), self.snapshot(), node))
+        self.frame.returns.append((Value(0, (), Each(value)), self.leaving(), node))
         return NOTHING
 
     def _YieldFrom(self, node: ast.YieldFrom) -> Value:
         value = self.evaluate(node.value)
-        self.frame.returns.append((Value(0, (), Each(self.element(value))), self.snapshot(), node))
+        self.frame.returns.append((Value(0, (), Each(self.element(value))), self.leaving(), node))
         return NOTHING
 
     def _JoinedStr(self, node: ast.JoinedStr) -> Value:
@@ -400,15 +400,19 @@ class Expressions(Machine):
         if isinstance(what, Container):
             return self.member(self.heap.get(what.key, NOTHING), key)
         if isinstance(what, Items) and what.keys is not None and key in what.keys:
-            return what.members[what.keys.index(key)]
+            return _at(what.members, what.keys.index(key))
         if (
             isinstance(what, Items | Layers)
             and isinstance(key, int)
             and not isinstance(key, bool)
             and -len(what.members) <= key < len(what.members)
         ):
-            return what.members[key]
+            return _at(what.members, key)
         return None
+
+
+def _at(members: tuple[Value, ...], place: int) -> Value:
+    return members[place]
 
 
 def label_of(node: ast.expr) -> str:

@@ -36,6 +36,9 @@ MOST_ROUNDS = 5
 class Interpreter(Calls):
     """Runs statements. A method of a statement returns whether what follows it is reached."""
 
+    blocks = 0
+    """How many `with` blocks of the frame stand round the innermost loop."""
+
     def run_body(self, frame: Frame, body: list[ast.stmt]) -> None:
         """Runs the body of a function; falling off its end returns nothing."""
         if self.run(body):
@@ -92,18 +95,18 @@ class Interpreter(Calls):
 
     def _Return(self, node: ast.Return) -> bool:
         value = self.evaluate(node.value) if node.value is not None else NOTHING
-        self.frame.returns.append((value, self.snapshot(), node))
+        self.frame.returns.append((value, self.leaving(), node))
         return False
 
     def _Raise(self, node: ast.Raise) -> bool:
         return False
 
     def _Break(self, node: ast.Break) -> bool:
-        self.frame.breaks.append(self.snapshot())
+        self.frame.breaks.append(self.leaving(self.blocks))
         return False
 
     def _Continue(self, node: ast.Continue) -> bool:
-        self.frame.continues.append(self.snapshot())
+        self.frame.continues.append(self.leaving(self.blocks))
         return False
 
     def _Global(self, node: ast.Global | ast.Nonlocal) -> bool:
@@ -308,7 +311,8 @@ class Interpreter(Calls):
         return tuple(self.evaluate(entry) for entry in node.iter.elts)
 
     def _unrolled(self, node: ast.For | ast.AsyncFor, members: tuple[Value, ...]) -> bool:
-        outer = self.frame.breaks, self.frame.continues
+        outer = self.frame.breaks, self.frame.continues, self.blocks
+        self.blocks = len(self.frame.regions)
         out: list[State] = []
         reached = True
         for member in members:
@@ -319,7 +323,7 @@ class Interpreter(Calls):
             reached = self._meet([*ends, *self.frame.continues])
             if not reached:
                 break
-        self.frame.breaks, self.frame.continues = outer
+        self.frame.breaks, self.frame.continues, self.blocks = outer
         ends = [self.snapshot()] if reached and self.run(node.orelse) else []
         return self._meet([*ends, *out])
 
@@ -330,7 +334,8 @@ class Interpreter(Calls):
         return self._loop(node, lambda: self.evaluate(node.test), once=truth is True, endless=truth is True)
 
     def _loop(self, node: ast.For | ast.AsyncFor | ast.While, head: object, *, once: bool, endless: bool = False) -> bool:
-        outer = self.frame.breaks, self.frame.continues
+        outer = self.frame.breaks, self.frame.continues, self.blocks
+        self.blocks = len(self.frame.regions)
         self.loops += 1
         before: State = self.snapshot()
         out: list[State] = []
@@ -348,7 +353,7 @@ class Interpreter(Calls):
                 break
             before = after
         self.loops -= 1
-        self.frame.breaks, self.frame.continues = outer
+        self.frame.breaks, self.frame.continues, self.blocks = outer
         end = last if once else before
         if end is None or endless:
             return self._meet(out)
@@ -392,7 +397,11 @@ class Interpreter(Calls):
                 things.append(context.what)
             if item.optional_vars is not None:
                 self.assign(item.optional_vars, entered if mode is None else context)
+        if switched:
+            self.frame.regions.append(before)
         reached = self.run(node.body)
+        if switched:
+            self.frame.regions.pop()
         for thing in things:
             self.run_method(thing, "__exit__", (NOTHING, NOTHING, NOTHING))
         if switched:

@@ -6,22 +6,36 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
-from gradflow.errors import TargetError, UsageError
+from gradflow.errors import TargetError
 from gradflow.report import Finding
 from gradflow.static.analyse import analyse
 from gradflow.static.classes import Hierarchy
 from gradflow.static.names import Package
 from gradflow.static.read import parse_source
+from gradflow.static.relevance import Relevance
 from gradflow.static.rules.base import Draft
-from gradflow.static.suppress import chosen, suppressed
 
 SUFFIXES = (".py", ".ipynb")
 SKIPPED_FOLDERS = frozenset(
-    {".git", ".hg", ".svn", ".tox", ".nox", ".venv", "venv", "node_modules", "__pycache__", ".mypy_cache", ".ruff_cache", ".ipynb_checkpoints",
-     ".eggs", "build", "dist", "site-packages", ".gradflow_cache"}
+    {".git", ".hg", ".svn", ".tox", ".nox", ".venv", "venv", "node_modules", "__pycache__", ".mypy_cache", ".ruff_cache",
+     ".ipynb_checkpoints", ".eggs", "build", "dist", "site-packages", ".gradflow_cache"}
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Lookout:
+    """How files are looked for and read.
+
+    `exclude`: globs of paths to pass over; `cache`: a folder for results, empty: none; `jobs`: how many processes read at the same time,
+    0: as many as the machine has processors.
+    """
+
+    exclude: tuple[str, ...] = ()
+    cache: str = ""
+    jobs: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,30 +47,43 @@ class Linted:
     notes: tuple[str, ...] = ()
 
 
-def lint_paths(paths: Sequence[str | Path], *, select: Sequence[str] = (), ignore: Sequence[str] = ()) -> Linted:
+def lint_paths(paths: Sequence[str | Path], lookout: Lookout) -> Linted:
     """The findings in `paths`: files, and folders with all the Python files and notebooks below them.
 
     Raises:
         TargetError: where a path does not exist.
     """
-    _check_codes([*select, *ignore])
-    files = files_of(paths)
-    package = Package(shown_path)
-    hierarchy = Hierarchy(package)
+    files = files_of(paths, lookout.exclude)
+    relevance = Relevance(Hierarchy(Package(shown_path)))
     drafts: list[tuple[Path, Draft]] = []
     texts: dict[Path, str] = {}
     for path in files:
         source = parse_source(path.read_bytes(), str(path), shown_path(path))
         texts[path] = source.text
-        drafts += [(path, draft) for draft in analyse(source, package, hierarchy)]
-    kept = [draft.finding for path, draft in drafts if not suppressed(draft.finding, texts[path]) and not _read_elsewhere(draft, path, texts)]
-    return Linted(tuple(finding for finding in kept if chosen(finding, tuple(select), tuple(ignore))), len(files))
+        drafts += [(path, draft) for draft in analyse(source, relevance)]
+    kept = [draft.finding for path, draft in drafts if not _read_elsewhere(draft, path, texts)]
+    return Linted(tuple(_once(kept)), len(files))
 
 
-def _check_codes(codes: Sequence[str]) -> None:
-    for code in codes:
-        if not re.fullmatch(r"GF\d{0,3}", code):
-            raise UsageError(f"expected codes such as GF101 or GF1, found {code!r}")
+def lint_text(data: bytes, name: str) -> Linted:
+    """The findings in the bytes of one file, which is taken to stand at `name`."""
+    path = Path(name).resolve()
+    relevance = Relevance(Hierarchy(Package(shown_path)))
+    drafts = analyse(parse_source(data, str(path), shown_path(path)), relevance)
+    return Linted(tuple(_once(draft.finding for draft in drafts)), 1)
+
+
+def _once(findings: Iterable[Finding]) -> list[Finding]:
+    """Each cause once: a base class says in every file that inherits from it what its own file says already."""
+    seen: dict[tuple[str, object], Finding] = {}
+    for finding in findings:
+        seen.setdefault((finding.code, finding.cause and (finding.cause.file, finding.cause.line, finding.cause.column)), finding)
+    return sorted(seen.values(), key=lambda finding: _place(finding))
+
+
+def _place(finding: Finding) -> tuple[str, int, int, str]:
+    cause = finding.cause
+    return (cause.file, cause.line, cause.column, finding.code) if cause is not None else ("", 0, 0, finding.code)
 
 
 def _read_elsewhere(draft: Draft, path: Path, texts: dict[Path, str]) -> bool:
@@ -66,8 +93,12 @@ def _read_elsewhere(draft: Draft, path: Path, texts: dict[Path, str]) -> bool:
     return any(word.search(text) for other, text in texts.items() if other != path)
 
 
-def files_of(paths: Iterable[str | Path]) -> list[Path]:
-    """The files to read, each once, sorted. A file that is named is read whatever its suffix; stubs (`.pyi`) never."""
+def files_of(paths: Iterable[str | Path], exclude: Sequence[str] = ()) -> list[Path]:
+    """The files to read, each once, sorted. A file that is named is read whatever its suffix; stubs (`.pyi`) never.
+
+    Raises:
+        TargetError: where a path does not exist.
+    """
     found: dict[Path, None] = {}
     for entry in paths:
         path = Path(entry)
@@ -77,7 +108,12 @@ def files_of(paths: Iterable[str | Path]) -> list[Path]:
             found[path.resolve()] = None
         else:
             raise TargetError(f"`{entry}` does not exist")
-    return sorted(path for path in found if path.suffix != ".pyi")
+    return sorted(path for path in found if path.suffix != ".pyi" and not _excluded(shown_path(path), exclude))
+
+
+def _excluded(shown: str, exclude: Sequence[str]) -> bool:
+    parts = shown.split("/")
+    return any(fnmatchcase(shown, pattern) or pattern.rstrip("/") in parts for pattern in exclude)
 
 
 def _below(folder: Path) -> list[Path]:

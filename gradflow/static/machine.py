@@ -1,4 +1,4 @@
-"""The state of the abstract interpreter: frames, heap, the mode of gradients, the cuts and parameters that were met. No semantics of Python."""
+"""The state of the abstract interpreter: frames, heap, the mode of gradients, the cuts and parameters that were met."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from gradflow.graph.flow import CutReason
-from gradflow.static.classes import Hierarchy
 from gradflow.static.names import Class, Module
+from gradflow.static.relevance import Relevance
 from gradflow.static.values import NOTHING, ON, UNKNOWN_MODE, Value, cut_by, join
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
@@ -107,6 +107,7 @@ class Frame:
     breaks: list[State] = field(default_factory=list)
     continues: list[State] = field(default_factory=list)
     yields: list[int] = field(default_factory=list)
+    regions: list[int] = field(default_factory=list)
     outer_names: set[str] = field(default_factory=set)
 
 
@@ -166,8 +167,9 @@ class State(NamedTuple):
 class Machine:
     """All that a run of the interpreter over one class knows."""
 
-    def __init__(self, hierarchy: Hierarchy) -> None:
-        self.hierarchy = hierarchy
+    def __init__(self, relevance: Relevance) -> None:
+        self.relevance = relevance
+        self.hierarchy = hierarchy = relevance.hierarchy
         self.package = hierarchy.package
         self.heap = Heap()
         self.mode = ON
@@ -181,6 +183,7 @@ class Machine:
         self.written = 0
         self.unclear = 0
         self.ran: set[int] = set()
+        self.inside: dict[int, int] = {}
         self.built: list[tuple[ast.Call, Module, str, bool]] = []
         self.building = False
         self.work = 0
@@ -193,6 +196,12 @@ class Machine:
     def snapshot(self) -> State:
         """The state now; the copies are the caller's own."""
         return State(dict(self.frame.env), self.heap.copy(), self.mode)
+
+    def leaving(self, outermost: int = 0) -> State:
+        """The state as a jump out of the `with` blocks of the frame finds it, all but the first `outermost` of them."""
+        regions = self.frame.regions
+        state = self.snapshot()
+        return state._replace(mode=regions[outermost]) if len(regions) > outermost else state
 
     def restore(self, state: State) -> None:
         """Goes on from `state`, which is given up to the machine."""

@@ -264,10 +264,10 @@ class Methods(Expressions):
 
     def _add(self, key: Any, content: Value, name: str, arguments: Arguments) -> None:
         given = list(arguments.positional)
-        if name == "append" and isinstance(content.what, Items) and content.what.keys is None and not self.loops and len(given) == 1:
-            if len(content.what.members) < LONGEST_LIST:
-                self.heap[key] = Value(0, (), Items((*content.what.members, given[0])))
-                return
+        known = isinstance(content.what, Items) and content.what.keys is None and len(content.what.members) < LONGEST_LIST
+        if name == "append" and known and not self.loops and len(given) == 1:
+            self.heap[key] = Value(0, (), Items((*content.what.members, given[0])))
+            return
         spread = name in ("extend", "update")
         new = [self.element_or_values(value) if spread else value for value in (given if spread else given[-1:])]
         new += [value for _, value in arguments.keywords]

@@ -58,7 +58,7 @@ class TorchCalls(Methods):
         last = name.rpartition(".")[2]
         if name.startswith("builtins."):
             return self._builtin(last, arguments, node)
-        if last in GRAD_MODES and (name.startswith("torch.") or name.startswith("builtins.")):
+        if last in GRAD_MODES and name.startswith("torch."):
             return self._grad_mode(last, arguments, node)
         if last in ("nullcontext", "ExitStack", "suppress", "autocast", "record_function", "profile"):
             return Value(0, (), Region(KEEP))

@@ -165,7 +165,8 @@ def join_all(values: Iterable[Value]) -> Value:
 
 def blend(values: Iterable[Value]) -> Value:
     """What an operation that takes all of `values` depends on."""
-    live, cuts = 0, ()
+    live = 0
+    cuts: tuple[tuple[Chain, int], ...] = ()
     for value in values:
         live |= value.live
         if value.cuts:

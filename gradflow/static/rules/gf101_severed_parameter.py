@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gradflow.graph.site import Site
 from gradflow.report import Finding, Role, Severity
 from gradflow.static.classflow import ClassFlow, Severed
 from gradflow.static.cures import cure_of, note_of, place_of
@@ -41,7 +42,7 @@ def _finding(facts: FileFacts, flow: ClassFlow, severed: Severed, cuts: list[Cut
     severity, doubt = _severity(facts, flow)
     may = "may be" if doubt else verb
     helps = [f"to train {them}, {cure_of(cut)}" for cut in reversed(cuts)]
-    helps.append(f"to freeze {them}, say so: " + ", ".join(f"`self.{path}.requires_grad_(False)`" for path in paths[:3] if "*" not in path))
+    helps += _freezing(severed, cuts, them)
     notes = [f"read in the class `{flow.owner.name}`, and not run"]
     if doubt:
         notes.append(doubt)
@@ -54,12 +55,25 @@ def _finding(facts: FileFacts, flow: ClassFlow, severed: Severed, cuts: list[Cut
         _sites(flow, severed, cuts),
         parameters=paths,
         reason=nearest.reason.value,
-        help=[text for text in helps if not text.endswith(": ")],
+        help=helps,
         notes=notes,
     )
 
 
-def _sites(flow: ClassFlow, severed: Severed, cuts: list[CutSite]) -> list[tuple[Role, object, str]]:  # type: ignore[type-arg]
+def _freezing(severed: Severed, cuts: list[CutSite], them: str) -> list[str]:
+    """How to say that the parameters are meant to stay as they are. What stands before a region need not die with what is in it."""
+    frozen = fold_paths(severed.inside or severed.paths)
+    if any("*" in path for path in frozen):
+        return []
+    text = f"to freeze {them}, say so: " + ", ".join(f"`self.{path}.requires_grad_(False)`" for path in frozen[:3])
+    outside = fold_paths(path for path in severed.paths if path not in severed.inside)
+    if severed.inside and outside and len(cuts) == 1:
+        learns = "learns" if len(outside) == 1 else "learn"
+        text += f" in place of the {place_of(cuts[0])}, so that {listed(outside)} {learns}"
+    return [text]
+
+
+def _sites(flow: ClassFlow, severed: Severed, cuts: list[CutSite]) -> list[tuple[Role, Site, str]]:
     sites = []
     for cut in reversed(cuts):
         site = cut.module.source.site(cut.node, cut.function, header=cut.region and place_of(cut) == "block")
