@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+from html import escape
+
 from gradflow.draw import DrawingFailed, draw, draw_all
 from gradflow.errors import UsageError
+from gradflow.render import render
 from gradflow.render.dot import to_dot
 from gradflow.render.html import PageView, render_html
 from gradflow.render.palette import LIGHT, Theme
@@ -17,6 +21,7 @@ from gradflow.views.modules import ModuleViews
 FORMATS = ("svg", "png", "pdf", "dot", "html")
 MOST_VIEWS = 24
 """Pictures in a page; each costs about 10 kB and 20 ms."""
+_NOTEBOOK_OUTPUTS = itertools.count(1)
 MOST_SVG = 150_000
 """Characters of SVG in a page. Modules beyond this are not drawn on their own."""
 
@@ -59,6 +64,24 @@ def page(report: Report) -> str:
             break
         views.append(PageView(label, module, drawing, finished))
     return render_html(report, modules.subject, views, looks=styles.css())
+
+
+def notebook_bundle(report: Report) -> dict[str, str]:
+    """What a notebook shows, by media type. Ids differ from one call to the next, since all outputs of a notebook share one page."""
+    text = render(report, "text")
+    bundle = {"text/plain": text}
+    drawing = ModuleViews(report).whole()
+    picture = ""
+    if report.flow.nodes:
+        try:
+            drawn = draw(to_dot(drawing), "svg").decode()
+        except DrawingFailed as error:
+            picture = f"<p>{escape(str(error))}</p>"
+        else:
+            bundle["image/svg+xml"] = finish_svg(drawn, drawing, prefix=f"gradflow{next(_NOTEBOOK_OUTPUTS)}-")
+            picture = f'<div style="overflow-x:auto">{bundle["image/svg+xml"]}</div>'
+    bundle["text/html"] = f"<div>{picture}<pre>{escape(text)}</pre></div>\n"
+    return bundle
 
 
 def _chosen(report: Report, modules: ModuleViews) -> list[tuple[str, str, Drawing]]:

@@ -264,9 +264,33 @@ class Report:
         with path.open("w", encoding="utf-8", newline="\n") as file:
             file.write(text)
 
+    def to_records(self) -> list[dict[str, Any]]:
+        """One plain dict a parameter, in order, as `pandas.DataFrame` and `polars.DataFrame` take them; norms are L2, unitless."""
+        return [
+            {
+                "name": row.name,
+                "root": row.root,
+                "module": row.owner,
+                "module_class": row.owner_class,
+                "shape": list(row.shape),
+                "elements": row.elements,
+                "dtype": row.dtype,
+                "requires_grad": row.requires_grad,
+                "verdict": row.verdict.value,
+                "live_in": row.live_in[0],
+                "steps": row.live_in[1],
+                "grad_norm": row.grad_norm,
+                "weight_norm": row.weight_norm,
+                "optimizers": list(row.optimizers),
+                "moved": row.moved,
+            }
+            for row in self.parameters
+        ]
+
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        """What a notebook shows of the report."""
-        return {"text/plain": str(_view("render")(self, "text"))}
+        """What a notebook shows of the report: the picture with the text under it, the picture alone, or the text."""
+        bundle: dict[str, str] = _view("notebook_bundle")(self)
+        return bundle
 
 
 _FORMAT_OF_SUFFIX = {".json": "json", ".txt": "text", ".md": "markdown", ".sarif": "sarif"}
@@ -276,6 +300,7 @@ _VIEWS = {
     "from_json": "gradflow.document",
     "render": "gradflow.render",
     "picture": "gradflow.pictures",
+    "notebook_bundle": "gradflow.pictures",
 }
 
 

@@ -268,3 +268,35 @@ def test_each_colour_of_a_palette_has_one_name() -> None:
 
     light, dark = (variable_names(palette) for palette in PALETTES.values())
     assert sorted(light.values()) == sorted(dark.values())
+
+
+def ids_of(html: str) -> set[str]:
+    """The ids in a piece of HTML."""
+    return set(re.findall(r' id="([^"]+)"', html))
+
+
+def test_a_notebook_shows_the_picture_and_two_of_them_share_no_id() -> None:
+    report = flow_examples.frozen_by_no_grad()
+    first, second = report._repr_mimebundle_(), report._repr_mimebundle_()
+    assert set(first) == {"text/plain", "image/svg+xml", "text/html"}
+    assert ids_of(first["text/html"]) and not ids_of(first["text/html"]) & ids_of(second["text/html"])
+    assert first["image/svg+xml"].startswith("<svg ")
+
+
+def test_a_notebook_without_an_engine_shows_the_text_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gradflow.draw.shutil, "which", lambda name: None)
+    monkeypatch.setattr(gradflow.draw.importlib.util, "find_spec", lambda name: None)
+    bundle = flow_examples.frozen_by_no_grad()._repr_mimebundle_()
+    assert set(bundle) == {"text/plain", "text/html"} and "gradflow[draw]" in bundle["text/html"]
+
+
+def test_records_are_plain_and_one_a_parameter() -> None:
+    records = flow_examples.frozen_by_no_grad().to_records()
+    assert [record["name"] for record in records] == [f"lin{number}.{leaf}" for number in range(3) for leaf in ("weight", "bias")]
+    assert (records[0]["verdict"], records[0]["shape"], records[5]["live_in"]) == ("severed", [8, 8], 2)
+
+
+@pytest.mark.parametrize("suffix", [".svg", ".png", ".pdf", ".dot", ".html", ".md", ".sarif"])
+def test_a_report_is_saved_by_suffix(suffix: str, tmp_path: Path) -> None:
+    flow_examples.frozen_by_no_grad().save(tmp_path / f"report{suffix}")
+    assert (tmp_path / f"report{suffix}").stat().st_size > 400
