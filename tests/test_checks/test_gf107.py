@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hand_built import Program, Via, places
 
 from gradflow.graph.flow import CutReason, NodeKind
@@ -9,7 +11,7 @@ from gradflow.report import Severity
 from gradflow.verdict import Verdict
 
 
-def escaped(*, returns: bool = False, **facts: object) -> Program:
+def escaped(*, returns: bool = False, **facts: Any) -> Program:
     """scale -> norm -> item(), and a live head."""
     program = Program()
     norm = program.op("norm", program.weight("scale", **facts), line=30)
