@@ -1,0 +1,106 @@
+"""What a value depends on, through containers, objects and closures, and what iterating over it yields."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from gradflow.static.machine import Above, Bound, Machine, Thing
+from gradflow.static.values import (
+    NOTHING,
+    Choice,
+    Const,
+    Container,
+    Each,
+    Items,
+    Layers,
+    Leaf,
+    MethodOf,
+    Partial,
+    Qualified,
+    Region,
+    Stateless,
+    Unit,
+    Value,
+    Wrapped,
+    blend,
+    join,
+    join_all,
+    members_of,
+)
+
+PAIR = ("values", "indices")
+"""The fields of what `topk`, `sort` and `max(dim)` return, which can be had by place too."""
+DEEPEST_FLOW = 6
+
+
+class Flows(Machine):
+    """Looks into values; evaluates nothing."""
+
+    def flow(self, value: Value, depth: int = 0) -> Value:
+        """All that `value` depends on, through containers, objects and closures, with nothing else known."""
+        what = value.what
+        if what is None or isinstance(what, Const | Qualified | Unit | Leaf | Stateless | Region):
+            return value.plain()
+        if depth > DEEPEST_FLOW:
+            return Value((1 << len(self.units)) - 1)
+        return blend([value.plain(), *(self.flow(entry, depth + 1) for entry in self._inside(what))])
+
+    def _inside(self, what: Any) -> tuple[Value, ...]:
+        if isinstance(what, Items | Each):
+            return members_of(what)
+        if isinstance(what, Layers | Choice):
+            return what.members
+        if isinstance(what, Container):
+            return (self.heap.get(what.key, NOTHING),)
+        if isinstance(what, Wrapped | Partial):
+            return (what.inner, *(what.positional if isinstance(what, Partial) else ()))
+        if isinstance(what, MethodOf):
+            return (what.value,)
+        thing = what if isinstance(what, Thing) else what.thing if isinstance(what, Bound | Above) else None
+        if thing is not None:
+            return tuple(value for key, value in self.heap.items() if key[0] == thing.key)
+        return ()
+
+    def element(self, value: Value) -> Value:
+        """What iterating over `value` yields."""
+        what = value.what
+        if isinstance(what, Container):
+            return self.element(self.heap.get(what.key, NOTHING))
+        if isinstance(what, Items):
+            return join_all(what.members) if what.keys is None or what.keys == PAIR else NOTHING
+        if isinstance(what, Each):
+            return what.member
+        if isinstance(what, Layers):
+            return join_all(what.members)
+        if isinstance(what, Choice):
+            return join_all(self.element(entry) for entry in what.members)
+        return self.flow(value)
+
+    def new_container(self, node: ast.AST, content: Any, *, registered: bool = False) -> Value:
+        """A container made at `node`; made again in a loop, it is the same one, with both contents."""
+        key = ("container", *self.frame.stack, id(node))
+        value = Value(0, (), content)
+        known = self.heap.get(key)
+        self.heap[key] = value if known is None else join(known, value)
+        return Value(0, (), Container(key, registered))
+
+    def member(self, base: Value, key: Any) -> Value | None:
+        """The member of `base` under a constant key, where it is known."""
+        what = base.what
+        if isinstance(what, Container):
+            return self.member(self.heap.get(what.key, NOTHING), key)
+        if isinstance(what, Items) and what.keys is not None and key in what.keys:
+            return _at(what.members, what.keys.index(key))
+        if (
+            isinstance(what, Items | Layers)
+            and isinstance(key, int)
+            and not isinstance(key, bool)
+            and -len(what.members) <= key < len(what.members)
+        ):
+            return _at(what.members, key)
+        return None
+
+
+def _at(members: tuple[Value, ...], place: int) -> Value:
+    return members[place]
