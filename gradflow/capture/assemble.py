@@ -111,7 +111,7 @@ class Assembler:
             left = self.number[host.serial]
             if left >= target or host in step.sources or host.place is None or step.place is None:
                 continue
-            if depends(step.place.code, host.place, step.place, self._entering[step.place.code]):
+            if depends(step.place.code, host.place, step.place, self._entering.get(step.place.code, frozenset())):
                 self.builder.edge(left, target, EdgeKind.INERT)
 
     def _own_cut(self, step: Step) -> int:
@@ -189,7 +189,7 @@ def _entering_lines(steps: list[Step]) -> dict[CodeType, frozenset[int]]:
     """By function, the lines on which a computed number goes into a torch call."""
     found: dict[CodeType, set[int]] = {}
     for step in steps:
-        if step.hosts and step.place is not None:
+        if step.takes_number and step.place is not None:
             found.setdefault(step.place.code, set()).add(line_of(step.place))
     return {code: frozenset(lines) for code, lines in found.items()}
 

@@ -98,9 +98,10 @@ def cut_reason(name: str) -> CutReason:
 
 
 class CallKind:
-    """What is known of one torch callable: its name, whether it writes its first argument, and whether it is a single C++ operation."""
+    """What is known of one torch callable: its name, whether it writes its first argument, whether it is a single C++ operation, and the
+    numbers that its arguments have by default."""
 
-    __slots__ = ("atomic", "in_place", "makes", "name", "overwrites", "shape_only")
+    __slots__ = ("atomic", "defaults", "in_place", "makes", "name", "overwrites", "shape_only")
 
     def __init__(self, func: Callable[..., Any]) -> None:
         self.name: str = getattr(func, "__name__", type(func).__name__)
@@ -108,6 +109,9 @@ class CallKind:
         self.overwrites = self.name in OVERWRITERS
         self.makes = self.name in TENSOR_MAKERS
         self.shape_only = self.name in _SHAPE_ONLY
+        # torch's Python functions hand all their arguments on, those that nobody gave included.
+        given = (*(getattr(func, "__defaults__", None) or ()), *(getattr(func, "__kwdefaults__", None) or {}).values())
+        self.defaults = tuple(value for value in given if type(value) in (int, float))
         self.atomic = type(func).__name__ in ("builtin_function_or_method", "method_descriptor", "wrapper_descriptor")
 
 

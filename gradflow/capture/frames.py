@@ -16,14 +16,21 @@ from gradflow.capture.trace import Place
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _STDLIB = sysconfig.get_path("stdlib") + os.sep
 _SITE_PACKAGES = (os.sep + "site-packages" + os.sep, os.sep + "dist-packages" + os.sep)
-_LIBRARY: dict[str, bool] = {}
+_BOUNDARY = os.path.join(_PACKAGE, "capture", "model.py")
+"""Where gradflow itself calls a live model: whoever stands above has called gradflow, and none of the model's lines."""
+_USERS, _LIBRARYS, _END = 0, 1, 2
+_WHOSE: dict[str, int] = {}
 
 
 def is_library(file: str) -> bool:
     """True for code that is nobody's model: torch, gradflow, the standard library, and code without a file."""
-    known = _LIBRARY.get(file)
+    return _whose(file) != _USERS
+
+
+def _whose(file: str) -> int:
+    known = _WHOSE.get(file)
     if known is None:
-        known = _LIBRARY[file] = _is_library(file)
+        known = _WHOSE[file] = _END if file == _BOUNDARY else _LIBRARYS if _is_library(file) else _USERS
     return known
 
 
@@ -43,15 +50,17 @@ def _is_library(file: str) -> bool:
 
 def user_frame(start: FrameType | None) -> FrameType | None:
     """The innermost frame from `start` outwards that runs the user's code, None if there is none."""
-    library = _LIBRARY
+    whose = _WHOSE
     frame = start
     while frame is not None:
         file = frame.f_code.co_filename
-        known = library.get(file)
+        known = whose.get(file)
         if known is None:
-            known = is_library(file)
-        if not known:
+            known = _whose(file)
+        if known == _USERS:
             return frame
+        if known == _END:
+            return None
         frame = frame.f_back
     return None
 

@@ -84,8 +84,8 @@ class Optimizers:
         self._watched: dict[int, WatchedOptimizer] = {}
         self._guard: Any = None
 
-    def observe(self, patches: Patches) -> None:
-        """Puts the watch in place."""
+    def observe(self, patches: Patches, *, hooks: bool = True) -> None:
+        """Puts the watch in place. Without `hooks` the caller has to tell of steps, by `before_step` and `after_step`."""
         init = torch.optim.Optimizer.__init__
 
         def built(optimizer: torch.optim.Optimizer, *args: Any, **kwargs: Any) -> None:
@@ -111,7 +111,8 @@ class Optimizers:
         patches.put(torch.nn.Module, "zero_grad", module_cleared)
         patches.put(torch.optim.Optimizer, "__init__", built)
         patches.put(torch.optim.Optimizer, "zero_grad", cleared)
-        self._handles = [register_optimizer_step_pre_hook(self._before_step), register_optimizer_step_post_hook(self._after_step)]
+        if hooks:
+            self._handles = [register_optimizer_step_pre_hook(self.before_step), register_optimizer_step_post_hook(self.after_step)]
 
     def close(self) -> None:
         """Takes the hooks away."""
@@ -184,7 +185,8 @@ class Optimizers:
         watched.holds.update(dict.fromkeys(serial for serial, _ in held))
         return held
 
-    def _before_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+    def before_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        """Reads what arrived since the last step of this optimizer."""
         with torch._C.DisableTorchFunction():
             watched = self.add(optimizer, None)
             held = self._look(watched, optimizer)
@@ -240,12 +242,12 @@ class Optimizers:
         return False
 
     def _note_moves(self, watched: WatchedOptimizer, optimizer: torch.optim.Optimizer) -> None:
-        """Says of each leaf whether the step that has just been taken changed it."""
+        """Says of each leaf that may stand still, or should, whether the step that has just been taken changed it."""
         held = [
             (leaf.serial, tensor)
             for group in optimizer.param_groups
             for tensor in group["params"]
-            if (leaf := self.trace.leaf(tensor)) is not None and leaf.serial in self.fingerprints
+            if (leaf := self.trace.leaf(tensor)) is not None and leaf.serial in self.fingerprints and _may_stand_still(tensor, group)
         ]
         for (serial, _), new in zip(held, fingerprints([tensor for _, tensor in held]), strict=True):
             steps = watched.facts.get(serial)
@@ -253,7 +255,8 @@ class Optimizers:
                 steps[-1] = replace(steps[-1], moved=new != self.fingerprints[serial])
             self.fingerprints[serial] = new
 
-    def _after_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+    def after_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        """Reads what the step did, and counts it."""
         self.resume()
         self.trace.stepping = max(0, self.trace.stepping - 1)
         watched = self.add(optimizer, None)
@@ -269,6 +272,11 @@ class Optimizers:
             for leaf in self.trace.leaves.values():
                 leaf.written = False
         self._after(watched)
+
+
+def _may_stand_still(tensor: torch.Tensor, group: dict[str, Any]) -> bool:
+    """Whether a step may leave a parameter as it is: only then is a look at its bits worth a pass over its memory."""
+    return tensor.dtype in (torch.float16, torch.bfloat16) or not tensor.requires_grad or float(group.get("lr", 1.0)) == 0.0
 
 
 def _closure(args: Any, kwargs: Any) -> bool:

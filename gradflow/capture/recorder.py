@@ -11,7 +11,6 @@ import itertools
 import sys
 import weakref
 from collections.abc import Callable, Iterable
-from types import CodeType
 from typing import Any
 
 import torch
@@ -120,12 +119,14 @@ class Recorder(TorchFunctionMode):
         frame = user_frame(sys._getframe(2))
         place = None if frame is None else Place(frame.f_code, frame.f_lasti)
         hosts: tuple[Step, ...] = ()
+        takes_number = False
         scalars, strangers = foreign
         if trace.leaky_files and frame is not None and (scalars or strangers or kind.makes):
             values = (*args, *(kwargs or {}).values())
             known = [step for step in self._numbers(values) if step.hosted < ROUND_TRIPS] if scalars or kind.makes else []
             inputs += [(None, step) for step in known]
-            if not known and frame.f_code in trace.leaky_code and (strangers or kind.makes or _computed(values, frame.f_code)):
+            takes_number = kind.makes or _computed(values, (*frame.f_code.co_consts, *kind.defaults))
+            if not known and frame.f_code in trace.leaky_code and (strangers or takes_number):
                 hosts = tuple(step for step in trace.leaky_code[frame.f_code].values() if step.hosted < ROUND_TRIPS)
         if not inputs and not hosts:
             return
@@ -142,6 +143,7 @@ class Recorder(TorchFunctionMode):
             if fresh:
                 step = self.step(kind.name, place, inputs, fresh, first, atomic=kind.atomic)
                 _host(step, hosts)
+                step.takes_number = takes_number
                 for value in fresh:
                     trace.file(value, step)
             elif group and kwargs and kwargs.get("out") is not None:
@@ -339,14 +341,14 @@ def _host(step: Step, hosts: tuple[Step, ...]) -> None:
         step.hosted = max(step.hosted, *(host.hosted for host in hosts))
 
 
-def _computed(values: Iterable[Any], code: CodeType) -> bool:
-    """Whether a number among `values` stands nowhere in the code itself, so that it was computed."""
+def _computed(values: Iterable[Any], written: tuple[Any, ...]) -> bool:
+    """Whether a number among `values` is none of those that are `written` in the code itself, so that it was computed."""
     for value in values:
         if type(value) in _SCALARS:
-            if not any(value == constant and type(constant) is type(value) for constant in code.co_consts):
+            if not any(type(constant) is type(value) and value == constant for constant in written):
                 return True
         elif isinstance(value, (list, tuple)):
-            if _computed(value, code):
+            if _computed(value, written):
                 return True
         elif type(value).__name__ == "ndarray":
             return True

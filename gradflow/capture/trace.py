@@ -49,7 +49,8 @@ class Step:
     `reason`: what a CUT mark means; a REGION mark means that the operation is harmless, but ran in the `region`.
     `first`/`last` bracket the autograd nodes that the call made, by sequence number; `module` is the serial of the running module and
     `leaf` the serial of the leaf it stands for (0: none); `hosts`: steps in the same function whose values left torch before this call,
-    candidates for a way back through Python arithmetic; `hosted`: how many such round trips may lie behind its value.
+    candidates for a way back through Python arithmetic; `hosted`: how many such round trips may lie behind its value;
+    `takes_number`: a computed number went into the call, so that what it gives is a tensor made of it.
     """
 
     __slots__ = (
@@ -68,6 +69,7 @@ class Step:
         "region",
         "serial",
         "sources",
+        "takes_number",
     )
 
     def __init__(
@@ -100,6 +102,7 @@ class Step:
         self.last = -1
         self.hosts: tuple[Step, ...] = ()
         self.hosted = 0
+        self.takes_number = False
 
 
 ROUND_TRIPS = 64

@@ -74,8 +74,11 @@ def transformer() -> nn.Module:
 
 
 def mlp() -> nn.Module:
-    """Two hundred linear layers of width 64."""
-    return nn.Sequential(*(layer for _ in range(200) for layer in (nn.Linear(64, 64), nn.ReLU())))
+    """Two hundred linear layers of width 64, with weights that keep the gradient alive through all of them."""
+    model = nn.Sequential(*(layer for _ in range(200) for layer in (nn.Linear(64, 64), nn.ReLU())))
+    for weight in (value for name, value in model.named_parameters() if name.endswith("weight")):
+        nn.init.kaiming_normal_(weight)
+    return model
 
 
 WORKLOADS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {

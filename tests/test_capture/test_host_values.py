@@ -214,3 +214,41 @@ def test_a_script_pickles_and_saves_what_a_process_without_gradflow_reads(tmp_pa
     command = [sys.executable, "-c", reader]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
     assert done.stdout.strip() == "['float', 'float', 'list', 'ndarray'] ['loss', 'model']", done.stderr
+
+
+def test_an_auxiliary_loss_read_by_item_is_blamed_though_its_own_call_has_default_numbers(tmp_path: Path) -> None:
+    subject = program(
+        tmp_path,
+        """
+        import torch
+        import torch.nn.functional as F
+
+        torch.manual_seed(0)
+
+        class Two(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.body, self.main, self.side = torch.nn.Linear(6, 8), torch.nn.Linear(8, 3), torch.nn.Linear(8, 3)
+
+            def forward(self, x):
+                h = torch.relu(self.body(x))
+                return self.main(h), self.side(h)
+
+        model = Two()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for step in range(3):
+            scores, side = model(torch.randn(4, 6))
+            labels = torch.randint(0, 3, (4,))
+            side_loss = F.cross_entropy(side, labels).item()  # cut
+            loss = F.cross_entropy(scores, labels) + 0.4 * side_loss
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        """,
+    )
+    code, document = subject.as_script()
+    found = [finding for finding in document["findings"] if finding["severity"] == "error"]
+    assert code == 1
+    assert [(finding["code"], finding["reason"], finding["parameters"]) for finding in found] == [
+        ("GF101", "host-scalar", ["side.weight", "side.bias"])
+    ]
