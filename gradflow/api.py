@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 from gradflow.capture.inputs import InputSpec
 from gradflow.capture.job import Ending, Way
 from gradflow.capture.script import run_target
-from gradflow.capture.target import Form, TargetSpec, relative_posix
+from gradflow.capture.target import Form, TargetSpec, file_of_command, relative_posix
 from gradflow.checks import diagnose
+from gradflow.checks.ranks import merge_ranks
+from gradflow.checks.turns import findings_of_turn
 from gradflow.errors import TargetCrashed
-from gradflow.graph.recording import ParameterFact, Recording, Target, TargetKind
+from gradflow.graph.recording import ParameterFact, Recording, Target, TargetKind, Turn
 from gradflow.report import Finding, Outcome, ParameterRow, Report, StepRow
 from gradflow.screening import FailOn, split_suppressed
 from gradflow.verdict import Influence, Verdict, judge_step, live_steps
@@ -54,18 +56,32 @@ def audit(
     return build_report(recording)
 
 
-def watch(model: Module, optimizer: Optimizer | None = None) -> WatchedLoop:
-    """A context manager round the user's own training loop; its `report` is there once the block has ended."""
+def watch(
+    model: Module, optimizer: Optimizer | None = None, *, every: int = 100, on_finding: Callable[[Finding], None] | None = None
+) -> WatchedLoop:
+    """A context manager round the user's own training loop; its `report` is there at any time, in the block and after it.
+
+    The first steps are recorded, then every N-th is looked at. Between those two hooks count steps, and nothing else is in place.
+
+    Args:
+        optimizer: the one whose steps are counted; by default the first that takes one. Without any only the first backward passes are seen.
+        every: each so many steps one is watched.
+        on_finding: called once with each new finding, between two steps of the loop; what it raises ends the loop.
+    """
     from gradflow.capture.watch import Watch
 
-    return WatchedLoop(Watch(model, optimizer))
+    loop = WatchedLoop(lambda news: Watch(model, optimizer, every=every, news=news))
+    loop.on_finding = on_finding
+    return loop
 
 
 class WatchedLoop:
-    """What `watch` gives: records while the block runs."""
+    """What `watch` gives: watches while the block runs. `on_finding` is called once with each new finding."""
 
-    def __init__(self, capture: Watch) -> None:
-        self._capture = capture
+    def __init__(self, make: Callable[[Callable[[], None]], Watch]) -> None:
+        self.on_finding: Callable[[Finding], None] | None = None
+        self._capture = make(self._tell)
+        self._told: set[str] = set()
 
     def __enter__(self) -> WatchedLoop:
         self._capture.__enter__()
@@ -76,8 +92,16 @@ class WatchedLoop:
 
     @property
     def report(self) -> Report:
-        """The report on all that was seen in the block."""
-        return build_report(self._capture.recording())
+        """The report on all that was seen in the block so far."""
+        return build_report(self._capture.recording(), turns=self._capture.turns)
+
+    def _tell(self) -> None:
+        if self.on_finding is None:
+            return
+        fresh = [finding for finding in self.report.findings if finding.fingerprint not in self._told]
+        self._told.update(finding.fingerprint for finding in fresh)
+        for finding in fresh:
+            self.on_finding(finding)
 
 
 def audit_script(
@@ -89,6 +113,8 @@ def audit_script(
     loss: str = "",
     fail_on: FailOn = FailOn.ERROR,
     quiet: bool = False,
+    seed: int | None = None,
+    compiles: bool = False,
 ) -> Report:
     """The report on a program, or on a model that a file holds, run in a child process.
 
@@ -96,18 +122,36 @@ def audit_script(
         timeout: seconds, after which what was seen by then is judged.
         inputs: each as (text of the option, what it describes).
         quiet: what the program prints goes nowhere, else to standard error.
+        seed: of the random numbers of Python, numpy and torch, set before the program begins.
+        compiles: `torch.compile` is left on, though no line inside of what it compiles can be blamed.
     """
-    target = describe(spec, steps=steps, inputs=[text for text, _ in inputs], loss=loss)
+    target = describe(spec, steps=steps, inputs=[text for text, _ in inputs], loss=loss, seed=seed, compiles=compiles)
     try:
         ending = run_target(
-            spec, target, steps=steps, timeout=timeout, inputs=tuple(entry for _, entry in inputs), loss=loss, quiet=quiet
-        )  # fmt: skip
+            spec,
+            target,
+            steps=steps,
+            timeout=timeout,
+            inputs=tuple(entry for _, entry in inputs),
+            loss=loss,
+            quiet=quiet,
+            seed=seed,
+            compiles=compiles,
+        )
     except TargetCrashed as error:
         return Report(Outcome.CRASHED, target, message=str(error), crash=error.traceback)
     return _report_of(ending, target, fail_on)
 
 
-def describe(spec: TargetSpec, *, steps: int = DEFAULT_STEPS, inputs: Sequence[str] = (), loss: str = "") -> Target:
+def describe(
+    spec: TargetSpec,
+    *,
+    steps: int = DEFAULT_STEPS,
+    inputs: Sequence[str] = (),
+    loss: str = "",
+    seed: int | None = None,
+    compiles: bool = False,
+) -> Target:
     """The target as the report names it, with the command line that audits it again."""
     words = ["gradflow", "audit"]
     if steps != DEFAULT_STEPS:
@@ -116,14 +160,31 @@ def describe(spec: TargetSpec, *, steps: int = DEFAULT_STEPS, inputs: Sequence[s
         words += ["--input", text]
     if loss:
         words += ["--loss", loss]
-    is_file = spec.form in (Form.FILE, Form.FILE_ATTRIBUTE)
-    kind = TargetKind.MODULE if spec.is_attribute else TargetKind.SCRIPT
-    return Target(kind, relative_posix(spec.place) if is_file else "", shlex.join([*words, *spec.words]))
+    if seed is not None:
+        words += ["--seed", str(seed)]
+    if compiles:
+        words.append("--compile")
+    match spec.form:
+        case Form.FILE | Form.FILE_ATTRIBUTE | Form.NOTEBOOK:
+            file = spec.place
+        case Form.COMMAND:
+            file = file_of_command(spec.arguments)
+        case Form.MODULE | Form.MODULE_ATTRIBUTE:
+            file = ""
+    kind = TargetKind.MODULE if spec.is_attribute else _KINDS.get(spec.form, TargetKind.SCRIPT)
+    return Target(kind, relative_posix(file), shlex.join([*words, *spec.words]))
 
 
-def build_report(recording: Recording, fail_on: FailOn = FailOn.ERROR) -> Report:
-    """The report on a recording: a row for each parameter, the findings, and the outcome."""
+_KINDS = {Form.NOTEBOOK: TargetKind.NOTEBOOK, Form.COMMAND: TargetKind.COMMAND}
+
+
+def build_report(recording: Recording, fail_on: FailOn = FailOn.ERROR, turns: Sequence[Turn] = ()) -> Report:
+    """The report on a recording: a row for each parameter, the findings, and the outcome. `turns`: what stopped to learn later on."""
     verdicts, influences, found = diagnose(recording)
+    if turns:
+        later = {finding.fingerprint: finding for turn in turns for finding in findings_of_turn(turn)}
+        known = {finding.fingerprint for finding in found}
+        found = tuple(sorted((*found, *(late for key, late in later.items() if key not in known)), key=lambda one: one.severity.rank))
     findings, suppressed = split_suppressed(found)
     rows = tuple(
         _row(fact, verdict, influence) for fact, verdict, influence in zip(recording.parameters, verdicts, influences, strict=True)
@@ -221,6 +282,8 @@ _WITHOUT_RECORDING = {
 
 def _report_of(ending: Ending, target: Target, fail_on: FailOn) -> Report:
     """The report on how a child process ended."""
+    if ending.ranks:
+        ending = replace(ending, recording=merge_ranks(ending.ranks), ranks=())
     if ending.recording is None:
         return Report(_WITHOUT_RECORDING[ending.way], target, message=_sentence(ending, judged=False), crash=ending.traceback)
     report = build_report(replace(ending.recording, crash=ending.recording.crash or ending.traceback), fail_on)

@@ -42,7 +42,9 @@ LEVELS = ("error", "warning", "never")
 TARGET_HELP = """\
 TARGET is one of
   file.py ARGS ...        a training script, run as `python file.py ARGS ...`; all that follows it is the script's own
+  notebook.ipynb          a notebook: its code cells, in order
   -m pkg.mod ARGS ...     a module, run as `python -m pkg.mod ARGS ...`
+  -- COMMAND ...          a command that starts Python, as `-- torchrun --nproc-per-node 2 train.py`; all its processes are audited
   file.py:attr            a model: an nn.Module class, an instance, or a function that makes one, called without arguments
   pkg.mod:attr            the same, in a module that is imported from the working directory
 
@@ -156,7 +158,15 @@ def _add_run_options(parser: _Parser) -> None:
     example = "'x=float32[2,3,32,32]' or 'int64[2,16]<100'"
     parser.option("--input", action="append", default=[], metavar="SPEC", help=f"input of a model, as {example}; repeatable")
     parser.option("--loss", default="", metavar="FILE.py:FUNCTION", help="loss of a model: loss(output) or loss(model, output)")
+    parser.option("--seed", type=_seed, default=None, metavar="N", help="seed random, numpy and torch with N before the script begins")
+    parser.option("--compile", action="store_true", help="leave torch.compile on (default: what is compiled runs eagerly)")
     parser.option("--quiet-script", action="store_true", help="drop what the script prints, which else goes to standard error")
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**63:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0 to 2**63 - 1, found {text!r}")
+    return int(text)
 
 
 def _split(parser: _Parser, words: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -271,6 +281,8 @@ def _audited(options: argparse.Namespace, rest: Sequence[str]) -> Report:
         loss=options.loss,
         fail_on=FailOn.NEVER,  # the level is applied to what is left after screening
         quiet=options.quiet_script,
+        seed=options.seed,
+        compiles=options.compile,
     )
     return screen.apply(report, f"{spec.place}:{spec.attribute}" if spec.is_attribute else spec.place)
 
@@ -300,6 +312,8 @@ def _deliver(report: Report, options: argparse.Namespace) -> int:
 
 _KIND_WORDS = {
     "script": "the script",
+    "notebook": "the notebook",
+    "command": "the command",
     "call": "a call that the script makes, with a made-up loss",
     "module": "the model",
     "class": "the class",

@@ -9,33 +9,24 @@ from __future__ import annotations
 
 import _thread
 import atexit
-import gc
-import io
 import os
 import signal
-import stat
 import sys
 import threading
 import time
-import traceback
 from dataclasses import replace
 from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from gradflow.capture.job import Ending, Job, Way, read, write_atomically
+from gradflow.capture.leaving import ASK, PATIENCE, failure, flush, last_line
 from gradflow.capture.main_module import run_file, run_module
-from gradflow.capture.save_guard import SaveGuard
+from gradflow.capture.rank import RankSession, watch_children
 from gradflow.capture.session import Session
+from gradflow.capture.surroundings import Surroundings
 from gradflow.capture.target import Form, relative_posix
 from gradflow.capture.their_traceback import format_theirs, is_ours
-from gradflow.errors import GradflowError, InvariantError, NothingToAudit
 from gradflow.graph.recording import Recording, TargetKind
-
-PATIENCE = 4.0
-"""Seconds that the main thread has to answer when time is up, before the watching thread writes what there is."""
-
-ASK = int(signal.SIGRTMAX) - 1 if hasattr(signal, "SIGRTMAX") else int(getattr(signal, "SIGUSR2", 0))
-"""The signal that makes the main thread write: a real-time one where there are any, since programs use SIGUSR1 and SIGUSR2 themselves."""
 
 
 def main(job_file: str, parent: int) -> None:
@@ -51,25 +42,25 @@ class Child:
         self.job = job
         self.target = job.target
         self.process = os.getpid()
-        self.guard = SaveGuard(job.spare)
-        self.session: Session | None = None
+        self.surroundings = Surroundings(job)
+        self.session: RankSession | None = None
         self._first = _thread.allocate_lock()
 
     def run(self, parent: int) -> None:
         """Runs the program to its end, or to where there is enough. The interpreter then ends as it would for the program itself."""
         self._listen(parent)
         # Registered first, so that it runs last: our hooks keep alive what Python would close at the end of the program.
-        atexit.register(_flush)
+        atexit.register(flush)
         try:
-            self.guard.install()
+            self.surroundings.install()
             if self.job.spec.is_attribute:
                 self._conclude(self._audit_attribute())
                 return
-            self.session = Session(steps=self.job.steps, on_done=self._stop)
+            self.session = RankSession(steps=self.job.steps, on_done=self._stop)
             self.session.install()
+            self._reach_further_processes(self.session)
         except Exception as error:  # noqa: BLE001 - whatever it is, the parent has to hear of it
-            self._leave(_failure(error))
-        os.register_at_fork(after_in_child=self._forget)
+            self._leave(failure(error))
         code = self._run_program(self.session)
         if code is not None:
             raise SystemExit(code)
@@ -78,9 +69,8 @@ class Child:
         """Runs the program and concludes; returns the code that it gave to `sys.exit`."""
         code: object = None
         crash: BaseException | None = None
-        run = run_module if self.job.spec.form is Form.MODULE else run_file
         try:
-            run(self.job.spec.place, self.job.spec.arguments)
+            self._run_spec()
         except SystemExit as error:
             code = error.code
         except BaseException as error:  # noqa: BLE001 - the program may raise anything
@@ -94,16 +84,35 @@ class Child:
         try:
             ending = self._end_of(session, code, crash)
         except Exception as error:  # noqa: BLE001 - a bug of ours, which the report has to say
-            ending = _failure(error)
+            ending = failure(error)
         self._conclude(ending)
         return code if crash is None else 1
 
+    def _run_spec(self) -> None:
+        spec = self.job.spec
+        if spec.form is Form.NOTEBOOK:
+            # Imported late: only notebooks need it.
+            from gradflow.capture.notebook import run_notebook
+
+            run_notebook(spec.place)
+        elif spec.form is Form.MODULE:
+            run_module(spec.place, spec.arguments)
+        else:
+            run_file(spec.place, spec.arguments)
+
+    def _reach_further_processes(self, session: RankSession) -> None:
+        """Lets the hooks into what the program starts: `torch.multiprocessing`, `torchrun` called by the program itself."""
+        watch_children(self.job, session, self.surroundings)
+        if self.job.injector:
+            paths = [self.job.injector, *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+            os.environ["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
+
     def _end_of(self, session: Session, code: object, crash: BaseException | None) -> Ending:
         if crash is not None and is_ours(crash):
-            return _failure(crash)
+            return failure(crash)
         if crash is not None:
             text = format_theirs(crash)
-            return Ending(Way.CRASHED, self._recording(crash=text), _last_line(text), text)
+            return Ending(Way.CRASHED, self._recording(crash=text), last_line(text), text)
         if code is not None and code != 0:
             return Ending(Way.EXITED, self._recording(), f"the program ended itself by sys.exit({_short(code)})")
         if session.backward_passes == 0:
@@ -145,9 +154,9 @@ class Child:
             return Ending(Way.EXITED, None, f"the file ended itself by sys.exit({_short(error.code)}) while it was imported")
         except BaseException as error:  # noqa: BLE001 - the user's file may raise anything
             if is_ours(error):
-                return _failure(error)
+                return failure(error)
             text = format_theirs(error)
-            return Ending(Way.CRASHED, None, _last_line(text), text)
+            return Ending(Way.CRASHED, None, last_line(text), text)
 
     def _stop(self) -> None:
         """Enough was seen. Called by the session, in the user's own stack; does not return in the process that is audited."""
@@ -163,9 +172,9 @@ class Child:
             recording = self._recording(timed_out=way is Way.ASKED) if self.session is not None else None
             ending = Ending(way, recording)
         except Exception as error:  # noqa: BLE001 - a bug of ours, which the report has to say
-            ending = _failure(error)
+            ending = failure(error)
         write_atomically(self.job.ending, ending)
-        _flush()
+        flush()
         os._exit(0)
 
     def _conclude(self, ending: Ending) -> None:
@@ -175,22 +184,17 @@ class Child:
 
     def _leave(self, ending: Ending) -> NoReturn:
         self._conclude(ending)
-        _flush()
+        flush()
         os._exit(0)
 
     def _recording(self, *, crash: str = "", timed_out: bool = False) -> Recording:
         assert self.session is not None
         # for `-m pkg.mod` only the running program knows its file
         target = self.target if self.target.file else replace(self.target, file=_file_of_main())
-        return self.session.recording(target, crash=crash, timed_out=timed_out, notes=self.guard.notes)
+        return self.session.recording(target, crash=crash, timed_out=timed_out, notes=self.surroundings.notes)
 
     def _with_notes(self, recording: Recording) -> Recording:
-        return replace(recording, notes=(*recording.notes, *self.guard.notes))
-
-    def _forget(self) -> None:
-        """In a process that the program forked (a DataLoader's worker): no hooks, and nothing to report."""
-        if self.session is not None:
-            self.session.uninstall()
+        return replace(recording, notes=(*recording.notes, *self.surroundings.notes))
 
     def _listen(self, parent: int) -> None:
         if parent < 0:
@@ -209,13 +213,6 @@ class Child:
         self._stop_when_asked()
 
 
-def _failure(error: BaseException) -> Ending:
-    """The ending for an error of gradflow's: a sentence for the user where it is one, else a bug with its whole traceback."""
-    if isinstance(error, GradflowError) and not isinstance(error, InvariantError):
-        return Ending(Way.REFUSED if isinstance(error, NothingToAudit) else Way.USAGE, None, str(error))
-    return Ending(Way.BUG, None, f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error)))
-
-
 def _wait_for_threads() -> None:
     """Python waits for these at the end of a program, and a training may run in one."""
     for thread in threading.enumerate():
@@ -223,35 +220,8 @@ def _wait_for_threads() -> None:
             thread.join()
 
 
-_FILES = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
-
-
-def _flush() -> None:
-    """Writes out what the program has written to its streams and open files; pipes are left, since nobody may be reading them."""
-    streams = [stream for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__) if stream is not None]
-    files = [value for value in gc.get_objects() if type(value) in _FILES and _is_regular(value)]
-    # text before bytes: the first hands its buffer down to the second
-    for stream in (*streams, *sorted(files, key=lambda value: _FILES.index(type(value)))):
-        try:
-            stream.flush()
-        except (OSError, ValueError, RuntimeError):
-            continue  # closed by the program, nobody reads it any more, or it is being written to at this moment
-
-
-def _is_regular(file: Any) -> bool:
-    try:
-        return not file.closed and stat.S_ISREG(os.fstat(file.fileno()).st_mode)
-    except (OSError, ValueError):
-        return False
-
-
 def _file_of_main() -> str:
     return relative_posix(getattr(sys.modules["__main__"], "__file__", None) or "")
-
-
-def _last_line(text: str) -> str:
-    lines = [line for line in text.splitlines() if line and not line.startswith(" ")]
-    return lines[-1] if lines else "unknown error"
 
 
 def _short(code: object) -> str:

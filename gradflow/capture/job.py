@@ -14,12 +14,16 @@ from typing import Any
 
 from gradflow.capture.inputs import InputSpec
 from gradflow.capture.target import TargetSpec
-from gradflow.graph.recording import Recording, Target
+from gradflow.graph.recording import RankRecording, Recording, Target
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What the child is to do. `spare` is a directory for saves that would have overwritten a file of the user's."""
+    """What the child is to do. `spare` is a directory for saves that would have overwritten a file of the user's.
+
+    `ranks` is the directory in which further processes of the program report, `injector` the one that reaches them by PYTHONPATH.
+    `seed`: of all random numbers, None where the program is left to itself. `compiles`: `torch.compile` works as it does without us.
+    """
 
     spec: TargetSpec
     target: Target
@@ -28,6 +32,10 @@ class Job:
     loss: str
     ending: str
     spare: str
+    ranks: str = ""
+    injector: str = ""
+    seed: int | None = None
+    compiles: bool = False
 
 
 class Way(str, Enum):
@@ -46,12 +54,16 @@ class Way(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How it ended, with the recording if there is one. `traceback` is the user's own, or gradflow's where `way` is BUG."""
+    """How it ended, with the recording if there is one. `traceback` is the user's own, or gradflow's where `way` is BUG.
+
+    `ranks` holds the recordings of all processes of the program that trained, where it was not the first process alone.
+    """
 
     way: Way
     recording: Recording | None = None
     sentence: str = ""
     traceback: str = ""
+    ranks: tuple[RankRecording, ...] = ()
 
 
 def write_atomically(path: str, value: Job | Ending) -> None:

@@ -24,10 +24,10 @@ def run_file(place: str, arguments: Sequence[str]) -> None:
     path = os.path.abspath(place)
     source = Path(path).read_bytes()
     sys.argv[:] = [place, *arguments]
-    main = _fresh_main()
+    main = fresh_main()
     main.__file__ = path
     main.__loader__ = importlib.machinery.SourceFileLoader("__main__", path)
-    _set_first_path(os.path.dirname(os.path.realpath(path)))
+    set_first_path(os.path.dirname(os.path.realpath(path)))
     # inherited flags of this file (`annotations`) must not change the meaning of theirs
     code = compile(source, path, "exec", dont_inherit=True)
     package, root = enclosing_package(path)
@@ -44,10 +44,10 @@ def run_module(name: str, arguments: Sequence[str]) -> None:
     Raises:
         TargetError: there is no such module, or it holds no Python code.
     """
-    _set_first_path(os.getcwd())
+    set_first_path(os.getcwd())
     sys.argv[:] = ["-m", *arguments]
     spec, code = _find_code(name)
-    main = _fresh_main()
+    main = fresh_main()
     main.__spec__ = spec
     main.__file__ = spec.origin
     main.__loader__ = spec.loader
@@ -59,7 +59,7 @@ def run_module(name: str, arguments: Sequence[str]) -> None:
 def import_file(place: str) -> ModuleType:
     """The module in file `place`, imported under its own name rather than as `__main__`, so that a guarded training does not start."""
     path = os.path.realpath(place)
-    _set_first_path(os.path.dirname(path))
+    set_first_path(os.path.dirname(path))
     package, root = enclosing_package(path)
     stem = Path(path).stem
     if package:
@@ -85,7 +85,7 @@ def import_named(name: str) -> ModuleType:
     Raises:
         TargetError: there is no such module. A module missing inside it is the user's own ImportError.
     """
-    _set_first_path(os.getcwd())
+    set_first_path(os.getcwd())
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -104,14 +104,15 @@ def enclosing_package(path: str) -> tuple[str, str]:
     return (".".join(parts), str(folder)) if parts else ("", "")
 
 
-def _fresh_main() -> ModuleType:
+def fresh_main() -> ModuleType:
+    """An empty `__main__`, which takes the place of ours in `sys.modules`."""
     main = ModuleType("__main__")
     main.__dict__["__builtins__"] = sys.modules["builtins"]
     sys.modules["__main__"] = main
     return main
 
 
-def _set_first_path(folder: str) -> None:
+def set_first_path(folder: str) -> None:
     """Puts `folder` where Python puts the script's directory. PYTHONSAFEPATH, which forbids that, is obeyed."""
     if not getattr(sys.flags, "safe_path", False):
         sys.path.insert(0, folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -20,11 +21,15 @@ class GradientFact:
 
 
 def measure(grads: dict[int, torch.Tensor]) -> dict[int, GradientFact]:
-    """The norm of each gradient. Half precision is summed in float32, and a norm that underflows is told from a true zero."""
+    """The norm of each gradient. Half precision is summed in float32, and a norm that underflows is told from a true zero.
+
+    Of a gradient that is sharded over processes only this one's part is read, since asking the others would be a collective; where that
+    part is empty, nothing is said.
+    """
     if not grads:
         return {}
     with torch.no_grad():
-        dense = {key: _dense(grad) for key, grad in grads.items()}
+        dense = {key: value for key, grad in grads.items() if (value := _dense(grad)).numel() or not grad.numel()}
         facts = {}
         for (key, value), number in zip(dense.items(), norms_of(list(dense.values())), strict=True):
             if number == 0.0 and value.numel():
@@ -49,8 +54,14 @@ def norms_of(values: list[torch.Tensor]) -> list[float]:
     return norms
 
 
+def local(tensor: torch.Tensor) -> torch.Tensor:
+    """The part of a sharded tensor (`DTensor`) that lies in this process, any other tensor itself. Read only."""
+    to_local: Callable[[], torch.Tensor] | None = getattr(tensor, "to_local", None)
+    return tensor if to_local is None else to_local()
+
+
 def _dense(grad: torch.Tensor) -> torch.Tensor:
-    grad = grad.detach()
+    grad = local(grad.detach())
     if grad.is_sparse:
         return grad.coalesce().values()
     return grad
@@ -67,11 +78,12 @@ def fingerprints(tensors: list[torch.Tensor]) -> list[int]:
     with torch.no_grad():
         found = [0] * len(tensors)
         groups: dict[torch.device, list[int]] = {}
+        tensors = [local(tensor.detach()) for tensor in tensors]
         for index, tensor in enumerate(tensors):
             if tensor.layout is torch.strided and not tensor.is_meta and tensor.numel():
                 groups.setdefault(tensor.device, []).append(index)
         for indices in groups.values():
-            sums = torch.stack([_bit_sum(tensors[index].detach()) for index in indices]).tolist()
+            sums = torch.stack([_bit_sum(tensors[index]) for index in indices]).tolist()
             for index, total in zip(indices, sums, strict=True):
                 found[index] = total
         return found
@@ -98,7 +110,10 @@ def weight_norms(tensors: list[torch.Tensor | None]) -> list[float | None]:
 
 def is_all_zero(tensor: torch.Tensor) -> bool:
     """Whether every element is zero. The first one answers for nearly every tensor."""
-    if tensor.is_meta or not tensor.numel():
+    if tensor.is_meta:
         return False
-    value = tensor.detach()
+    with torch.no_grad():
+        value = local(tensor.detach())
+    if not value.numel():
+        return False
     return not bool(value[(0,) * value.dim()]) and not bool(value.count_nonzero())

@@ -6,6 +6,8 @@ import difflib
 import os
 import re
 import shlex
+import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -13,21 +15,23 @@ from pathlib import Path
 
 from gradflow.errors import TargetError, UsageError
 
-FORMS = "file.py, -m pkg.mod, file.py:attr or pkg.mod:attr"
+FORMS = "file.py, notebook.ipynb, -m pkg.mod, file.py:attr, pkg.mod:attr or -- COMMAND"
 
 
 class Form(str, Enum):
-    """The four ways to name a target."""
+    """The ways to name a target."""
 
     FILE = "file"
+    NOTEBOOK = "notebook"
     MODULE = "module"
+    COMMAND = "command"
     FILE_ATTRIBUTE = "file-attribute"
     MODULE_ATTRIBUTE = "module-attribute"
 
 
 @dataclass(frozen=True, slots=True)
 class TargetSpec:
-    """A target as it was named: `place` is a path or a dotted module, `arguments` are the script's own."""
+    """A target as it was named: `place` is a path, a dotted module or a program, `arguments` are the script's own."""
 
     form: Form
     place: str
@@ -38,8 +42,10 @@ class TargetSpec:
     def words(self) -> tuple[str, ...]:
         """The words that name it on a command line."""
         match self.form:
-            case Form.FILE:
+            case Form.FILE | Form.NOTEBOOK:
                 return (self.place, *self.arguments)
+            case Form.COMMAND:
+                return ("--", self.place, *self.arguments)
             case Form.MODULE:
                 return ("-m", self.place, *self.arguments)
             case Form.FILE_ATTRIBUTE | Form.MODULE_ATTRIBUTE:
@@ -55,20 +61,24 @@ def parse_target(words: Sequence[str]) -> TargetSpec:
     """The target that `words` name: TARGET and what follows it.
 
     Raises:
-        UsageError: the words have none of the four forms.
-        TargetError: the file is not there.
+        UsageError: the words have none of the forms.
+        TargetError: the file or the program is not there.
     """
     if not words:
         raise UsageError(f"no target: expected {FORMS}, as in `gradflow audit train.py`")
     first, rest = words[0], tuple(words[1:])
     if first == "--":
-        raise UsageError(f"`-- {shlex.join(rest)}`: a command cannot be audited yet; expected {FORMS}")
+        return _parse_command(rest)
     if first == "-m":
         return _parse_module(rest)
     attribute = re.fullmatch(r"(.+\.py):([^:/\\]*)", first) or re.fullmatch(r"([^:/\\]+):([^:/\\]*)", first)
     if attribute:
         return _parse_attribute(first, attribute[1], attribute[2], rest)
     check_file(first)
+    if first.endswith(".ipynb"):
+        if rest:
+            raise UsageError(f"`{first}` is a notebook, which takes no arguments; found `{shlex.join(rest)}` after it")
+        return TargetSpec(Form.NOTEBOOK, first)
     return TargetSpec(Form.FILE, first, arguments=rest)
 
 
@@ -87,15 +97,12 @@ def parse_function(text: str, option: str) -> tuple[str, str]:
 
 
 def check_file(place: str) -> None:
-    """Returns if `place` is a file that can hold a Python program.
+    """Returns if `place` is a file.
 
     Raises:
         TargetError: it is not there, or is a directory.
-        UsageError: it is a notebook.
     """
     path = Path(place)
-    if path.suffix == ".ipynb":
-        raise UsageError(f"`{place}` is a notebook, and notebooks cannot be audited yet: save it as a script and audit that")
     if path.is_dir():
         inside = f"to run it as a package: gradflow audit -m {path.name}" if (path / "__main__.py").exists() else f"expected {FORMS}"
         raise TargetError(f"`{place}` is a directory; {inside}")
@@ -110,6 +117,24 @@ def relative_posix(path: str) -> str:
     whole, here = os.path.abspath(path), os.getcwd()
     inside = os.path.relpath(whole, here) if whole.startswith(here.rstrip(os.sep) + os.sep) else whole
     return inside.replace(os.sep, "/")
+
+
+def program_path() -> str:
+    """PATH, and after it the directory of the running Python, where `torchrun` lies if the environment is not activated."""
+    return os.pathsep.join(part for part in (os.environ.get("PATH", ""), os.path.dirname(sys.executable)) if part)
+
+
+def file_of_command(words: Sequence[str]) -> str:
+    """The first Python file among the words of a command, empty if there is none."""
+    return next((word for word in words if word.endswith(".py") and os.path.isfile(word)), "")
+
+
+def _parse_command(words: tuple[str, ...]) -> TargetSpec:
+    if not words:
+        raise UsageError("--: expected a command, as in `gradflow audit -- torchrun --nproc-per-node 2 train.py`; found nothing")
+    if shutil.which(words[0], path=program_path()) is None:
+        raise TargetError(f"no such program: `{words[0]}`; a script or a notebook stands without `--`, as in `gradflow audit train.py`")
+    return TargetSpec(Form.COMMAND, words[0], arguments=words[1:])
 
 
 def _parse_module(words: tuple[str, ...]) -> TargetSpec:
@@ -139,6 +164,6 @@ def _is_dotted(text: str) -> bool:
 def _nearest(path: Path) -> str:
     """A hint at the file that was probably meant, empty if none is near."""
     folder = path.parent
-    names = sorted(entry.name for entry in folder.iterdir() if entry.suffix == ".py") if folder.is_dir() else []
+    names = sorted(entry.name for entry in folder.iterdir() if entry.suffix in (".py", ".ipynb")) if folder.is_dir() else []
     near = difflib.get_close_matches(path.name, names, n=1) or [name for name in names if name == f"{path.name}.py"]
     return f"; there is `{(folder / near[0]).as_posix()}`" if near else ""

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
-from gradflow.capture.target import Form, TargetSpec, parse_function, parse_target, relative_posix
+from gradflow.capture.target import Form, TargetSpec, file_of_command, parse_function, parse_target, relative_posix
 from gradflow.errors import GradflowError, TargetError, UsageError
+
+ALL = "file.py, notebook.ipynb, -m pkg.mod, file.py:attr, pkg.mod:attr or -- COMMAND"
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "train.py").write_text("")
+    (tmp_path / "books.ipynb").write_text("")
     return tmp_path
 
 
@@ -38,17 +42,23 @@ def test_an_attribute_of_a_file_or_of_a_module_names_a_model(folder: Path) -> No
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ([], "no target: expected file.py, -m pkg.mod, file.py:attr or pkg.mod:attr, as in `gradflow audit train.py`"),
+        ([], f"no target: expected {ALL}, as in `gradflow audit train.py`"),
         (["trian.py"], "no such file: `trian.py`; there is `train.py`"),
         (["train"], "no such file: `train`; there is `train.py`"),
         (["nothing_like_it.txt"], "no such file: `nothing_like_it.txt`"),
         (["gone.py:Net"], "no such file: `gone.py`"),
         (["train.py:"], "`train.py:`: expected the name of a class, a model or a function after the colon, as in `model.py:Net`"),
         (["train.py:Net", "--lr", "1"], "`train.py:Net` names a model, which takes no arguments of a script; found `--lr 1` after it"),
-        (["a-b:Net"], "`a-b:Net`: expected file.py, -m pkg.mod, file.py:attr or pkg.mod:attr"),
+        (["a-b:Net"], f"`a-b:Net`: expected {ALL}"),
         (["-m"], "-m: expected the name of a module, as in `gradflow audit -m pkg.train`; found nothing"),
         (["-m", "a/b.py"], "-m: expected the name of a module, as in `gradflow audit -m pkg.train`; found `a/b.py`"),
-        (["book.ipynb"], "`book.ipynb` is a notebook, and notebooks cannot be audited yet: save it as a script and audit that"),
+        (["book.ipynb"], "no such file: `book.ipynb`; there is `books.ipynb`"),
+        (["books.ipynb", "--lr", "1"], "`books.ipynb` is a notebook, which takes no arguments; found `--lr 1` after it"),
+        (["--"], "--: expected a command, as in `gradflow audit -- torchrun --nproc-per-node 2 train.py`; found nothing"),
+        (
+            ["--", "no_such_program", "x"],
+            "no such program: `no_such_program`; a script or a notebook stands without `--`, as in `gradflow audit train.py`",
+        ),
     ],
 )
 def test_each_wrong_target_is_told_in_one_sentence(words: list[str], sentence: str, folder: Path) -> None:
@@ -57,9 +67,18 @@ def test_each_wrong_target_is_told_in_one_sentence(words: list[str], sentence: s
     assert str(error.value) == sentence
 
 
-def test_a_command_after_two_dashes_is_refused_with_the_forms_that_work() -> None:
-    with pytest.raises(UsageError, match=r"`-- torchrun train.py`: a command cannot be audited yet; expected file.py, -m pkg.mod"):
-        parse_target(["--", "torchrun", "train.py"])
+def test_a_notebook_is_named_as_it_is(folder: Path) -> None:
+    assert parse_target(["books.ipynb"]) == TargetSpec(Form.NOTEBOOK, "books.ipynb")
+    assert parse_target(["books.ipynb"]).words == ("books.ipynb",)
+
+
+def test_a_command_keeps_all_its_words_and_its_script_is_the_file(folder: Path) -> None:
+    words = ["--", sys.executable, "-u", "train.py", "--steps", "5", "other.py"]
+    spec = parse_target(words)
+    assert spec == TargetSpec(Form.COMMAND, sys.executable, arguments=("-u", "train.py", "--steps", "5", "other.py"))
+    assert spec.words == tuple(words)
+    assert file_of_command(spec.arguments) == "train.py"
+    assert file_of_command(("-m", "pkg.train")) == ""
 
 
 def test_a_directory_is_no_target_and_a_package_that_runs_is_named(folder: Path) -> None:

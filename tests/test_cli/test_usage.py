@@ -47,8 +47,9 @@ BAD = {
     "loss for a script": (["audit", "--loss", "train.py:loss", "train.py"], "--loss goes with a model, as in `model.py:Net`"),
     "loss without file": (["audit", "--loss", "mse", "train.py:Net"], "`--loss mse`: expected file.py:function"),
     "output nowhere": (["audit", "-o", "no/such/dir.json", "train.py"], "--output: expected a file in a directory that exists"),
-    "notebook": (["audit", "book.ipynb"], "notebooks cannot be audited yet"),
-    "command": (["audit", "--", "torchrun", "train.py"], "a command cannot be audited yet"),
+    "notebook": (["audit", "book.ipynb"], "no such file: `book.ipynb`"),
+    "command": (["audit", "--", "no_such_program"], "no such program: `no_such_program`"),
+    "seed": (["audit", "--seed", "-1", "train.py"], "argument --seed: expected a whole number from 0 to 2**63 - 1, found '-1'"),
 }
 
 
