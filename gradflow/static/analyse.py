@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from gradflow.report import Role, Severity
+from gradflow.report import Finding, Role, Severity
 from gradflow.static.classflow import follow_class
 from gradflow.static.names import Class, Module, class_of
 from gradflow.static.read import Source
@@ -29,7 +29,10 @@ def analyse(source: Source, relevance: Relevance) -> list[Draft]:
     module = hierarchy.package.add(source)
     facts = FileFacts(module, hierarchy, scopes=scopes_of(source.tree))
     for owner in classes_of(source.tree, module):
-        if hierarchy.lineage(owner).is_module and _worth_following(owner, relevance):
+        if not hierarchy.lineage(owner).is_module:
+            continue
+        facts.modules.append(owner)
+        if _worth_following(owner, relevance):
             flow = follow_class(relevance, owner)
             if flow is not None:
                 facts.flows.append(flow)
@@ -59,7 +62,7 @@ def _worth_following(owner: Class, relevance: Relevance) -> bool:
     return relevance.worth_following(owner)
 
 
-def _unreadable(source: Source):  # type: ignore[no-untyped-def]
+def _unreadable(source: Source) -> Finding:
     error = source.error
     assert error is not None
     node = ast.Pass(lineno=error.line, col_offset=max(error.column - 1, 0), end_lineno=error.line, end_col_offset=max(error.column, 1))

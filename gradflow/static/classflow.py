@@ -6,6 +6,7 @@ import ast
 import re
 from dataclasses import dataclass, field
 
+from gradflow.static.classes import Lineage
 from gradflow.static.interpreter import Interpreter
 from gradflow.static.machine import CutSite, Frame, GivenUp, Heap, Thing, UnitSite
 from gradflow.static.names import Class, Module
@@ -36,6 +37,7 @@ class ClassFlow:
     """All that was found out about a class."""
 
     owner: Class
+    lineage: Lineage
     units: list[UnitSite]
     cuts: list[CutSite]
     severed: list[Severed] = field(default_factory=list)
@@ -68,7 +70,7 @@ def _follow(machine: Interpreter, owner: Class) -> ClassFlow:
     for key, value in list(machine.heap.items()):
         if key[0] == ROOT:
             _name_units(machine, value, str(key[1]), hidden=False, depth=0)
-    result = ClassFlow(owner, machine.units, machine.cuts, strangers=bool(lineage.strangers))
+    result = ClassFlow(owner, lineage, machine.units, machine.cuts, strangers=bool(lineage.strangers))
     result.hidden = [unit for unit in machine.units if unit.hidden and not unit.registered and unit.known]
     _forget_changing_constants(machine, owner)
     _run_methods(machine, thing, result)

@@ -175,8 +175,11 @@ class Interpreter(Branches):
             return
         # An attribute of something that is not known: whoever holds it may read it.
         self.escaped |= self.flow(value).live
-        if isinstance(base.what, Unit) and not self.building:
-            self.written |= 0 if not self.flow(value).every else flow.every
+        given = self.flow(value)
+        if isinstance(base.what, Unit) and not self.building and given.every:
+            # A new weight: the layer computes with it from here on, and nobody trains the old one.
+            self.written |= flow.every
+            self.assign(target.value, Value(*blend([base.plain(), given])[:2], base.what))
 
     def _assign_member(self, target: ast.Subscript, value: Value) -> None:
         base, index = self.evaluate(target.value), self.evaluate(target.slice)

@@ -16,7 +16,7 @@ from gradflow.graph.site import Site
 from gradflow.report import Evidence, Finding, FindingSite, Role, Severity
 from gradflow.static.classes import Hierarchy
 from gradflow.static.classflow import ClassFlow
-from gradflow.static.names import Module
+from gradflow.static.names import Class, Module
 from gradflow.static.scopes import Scope
 
 TRAINS = re.compile(r"\.backward\(|\boptim\b|\.step\(|\btraining_step\b|\bTrainer\(")
@@ -31,6 +31,15 @@ class FileFacts:
     hierarchy: Hierarchy
     flows: list[ClassFlow] = field(default_factory=list)
     scopes: list[Scope] = field(default_factory=list)
+    modules: list[Class] = field(default_factory=list)
+
+    def function_at(self, node: ast.AST) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+        """The innermost function whose lines hold `node`, None at the top level."""
+        line = getattr(node, "lineno", 0)
+        around = [
+            scope.node for scope in self.scopes if not isinstance(scope.node, ast.Module) and scope.node.lineno <= line <= scope.last_line
+        ]
+        return max((entry for entry in around if not isinstance(entry, ast.Module)), key=lambda entry: entry.lineno, default=None)
 
     @property
     def trains(self) -> bool:
