@@ -27,10 +27,12 @@ def redundant(case: Case) -> list[int]:
     it learns, as whatever comes to the output comes to both.
     """
     zero = case.free(Verdict.ZERO)
-    if not zero:
+    noisy = [i for i in case.free(Verdict.LIVE) if _is_noise(case.facts[i])]
+    if not zero and not noisy:
         return []
     learning = {_owner(fact) for fact, verdict in zip(case.facts, case.verdicts, strict=True) if verdict is Verdict.LIVE}
-    return [i for i in zero if _is_noise(case.facts[i]) or (_is_plain_bias(case.facts[i]) and _owner(case.facts[i]) in learning)]
+    cancelled = [i for i in zero if _is_noise(case.facts[i]) or (_is_plain_bias(case.facts[i]) and _owner(case.facts[i]) in learning)]
+    return sorted(cancelled + noisy)
 
 
 def _owner(fact: ParameterFact) -> tuple[str, str]:
@@ -54,7 +56,8 @@ def zero_at_start(case: Case) -> list[int]:
 def _zero_then_live(fact: ParameterFact) -> bool:
     each = [judge_step(step) for step in fact.steps]
     first = next((number for number, verdict in enumerate(each) if verdict is Verdict.LIVE), 0)
-    return first > 0 and all(v is Verdict.ZERO for v in each[:first]) and all(v is Verdict.LIVE for v in each[first:])
+    exactly = all(v is Verdict.ZERO and not step.grad_norm for v, step in zip(each[:first], fact.steps, strict=False))
+    return first > 0 and exactly and all(v is Verdict.LIVE for v in each[first:])
 
 
 def _beside_zeros(case: Case) -> list[int]:
