@@ -7,12 +7,12 @@ import textwrap
 import graphviz
 
 from gradflow.render.dot_cards import card_label, excerpt_label, grid_label, legend_label, title_label
-from gradflow.render.markup import shown
+from gradflow.render.markup import clean, shown
 from gradflow.render.palette import PALETTES, Palette, Theme
 from gradflow.verdict import Verdict
 from gradflow.views.drawing import Arrow, Box, Card, Direction, Drawing, Excerpt, Flow, Frame, Grid, Join, Pill, Shape
 
-FONT = "Helvetica"
+FONT, BOLD = "Helvetica", "Helvetica-Bold"
 _FLOW_VERDICT = {Flow.GRADIENT: Verdict.LIVE, Flow.ZERO: Verdict.ZERO, Flow.DEAD: Verdict.SEVERED}
 
 
@@ -130,39 +130,38 @@ def _join_attributes(join: Join, palette: Palette) -> dict[str, str]:
     ink = palette.text[verdict] if verdict else palette.muted
     shared = {"color": color, "fontcolor": ink, "fillcolor": palette.card, "penwidth": "1.6"}
     if len(join.sign) == 1:
-        return {
-            "shape": "circle",
-            "width": ".26",
-            "fixedsize": "true",
-            "style": "filled",
-            "label": f"<<B>{shown(join.sign)}</B>>",
-            **shared,
-        }
-    label = f'<<FONT POINT-SIZE="10">{shown(join.sign)}</FONT>>'
-    return {"shape": "box", "style": "rounded,filled", "margin": "0.08,0.02", "height": ".26", "width": ".3", "label": label, **shared}
+        round_ = {"shape": "circle", "width": ".26", "fixedsize": "true", "style": "filled", "fontname": BOLD}
+        return {**round_, "label": _centred(join.sign), **shared}
+    boxed = {"shape": "box", "style": "rounded,filled", "margin": "0.08,0.02", "height": ".26", "width": ".3", "fontsize": "10"}
+    return {**boxed, "label": _centred(join.sign), **shared}
+
+
+def _centred(text: str) -> str:
+    """A plain label, which stays in the middle whatever font shows it; the text of an HTML label begins where Graphviz measured it to."""
+    # `escape` marks its text as no HTML; made a plain `str`, a text in angle brackets would be taken as markup.
+    label: str = graphviz.escape(clean(text).replace("&", "&amp;"))
+    return label or " "
 
 
 def _pill_attributes(pill: Pill, palette: Palette) -> dict[str, str]:
-    detail_color = palette.on_strong if pill.strong else palette.muted
-    detail = f'<BR/><FONT POINT-SIZE="9" COLOR="{detail_color}">{shown(pill.detail)}</FONT>' if pill.detail else ""
-    if pill.strong:
-        return {
-            "shape": "box",
-            "style": "rounded,filled",
-            "margin": "0.2,0.06",
-            "fillcolor": palette.strong,
-            "color": palette.strong,
-            "label": f'<<FONT COLOR="{palette.on_strong}"><B>{shown(pill.label)}</B></FONT>{detail}>',
-        }
-    return {
+    size, color = ("12", palette.on_strong) if pill.strong else ("11", palette.ink)
+    attributes = {
         "shape": "box",
         "style": "rounded,filled",
-        "margin": "0.14,0.05",
-        "height": ".3",
-        "fillcolor": palette.frame,
-        "color": palette.line,
-        "label": f'<<FONT POINT-SIZE="11">{shown(pill.label)}</FONT>{detail}>',
+        "margin": "0.2,0.06" if pill.strong else "0.14,0.05",
+        "fillcolor": palette.strong if pill.strong else palette.frame,
+        "color": palette.strong if pill.strong else palette.line,
+        "fontcolor": color,
+        "fontsize": size,
+        "fontname": BOLD if pill.strong else FONT,
+        "label": _centred(pill.label),
     }
+    if not pill.strong:
+        attributes["height"] = ".3"
+    if pill.detail:
+        below = f'<FONT POINT-SIZE="9" COLOR="{palette.on_strong if pill.strong else palette.muted}">{shown(pill.detail)}</FONT>'
+        attributes["label"] = f"<{shown(pill.label)}<BR/>{below}>"
+    return attributes
 
 
 def _arrow_attributes(arrow: Arrow, drawing: Drawing, palette: Palette) -> dict[str, str]:

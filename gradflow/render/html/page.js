@@ -64,7 +64,7 @@
   const zoomTo = (element) => {
     const box = element.getBoundingClientRect();
     const frame = stage.getBoundingClientRect();
-    const k = Math.max(at.k, Math.min(1.1, (frame.width * 0.7 * at.k) / Math.max(box.width, 1)));
+    const k = Math.max(at.k, Math.min(0.9, (frame.width * 0.6 * at.k) / Math.max(box.width, 1)));
     const cx = (box.x + box.width / 2 - frame.x - at.x) / at.k;
     const cy = (box.y + box.height / 2 - frame.y - at.y) / at.k;
     at = { k, x: stage.clientWidth / 2 - cx * k, y: stage.clientHeight / 2 - cy * k };
