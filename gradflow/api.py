@@ -14,7 +14,7 @@ from gradflow.capture.script import run_target
 from gradflow.capture.target import Form, TargetSpec, file_of_command, relative_posix
 from gradflow.checks import diagnose
 from gradflow.checks.ranks import merge_ranks
-from gradflow.checks.turns import findings_of_turn
+from gradflow.checks.turns import with_turns
 from gradflow.errors import TargetCrashed
 from gradflow.graph.recording import ParameterFact, Recording, Target, TargetKind, Turn
 from gradflow.report import Finding, Outcome, ParameterRow, Report, StepRow
@@ -64,7 +64,7 @@ def watch(
     The first steps are recorded, then every N-th is looked at. Between those two hooks count steps, and nothing else is in place.
 
     Args:
-        optimizer: the one whose steps are counted; by default the first that takes one. Without any only the first backward passes are seen.
+        optimizer: the one whose steps are counted; by default the first that takes one; without any only the first passes are seen.
         every: each so many steps one is watched.
         on_finding: called once with each new finding, between two steps of the loop; what it raises ends the loop.
     """
@@ -181,10 +181,7 @@ _KINDS = {Form.NOTEBOOK: TargetKind.NOTEBOOK, Form.COMMAND: TargetKind.COMMAND}
 def build_report(recording: Recording, fail_on: FailOn = FailOn.ERROR, turns: Sequence[Turn] = ()) -> Report:
     """The report on a recording: a row for each parameter, the findings, and the outcome. `turns`: what stopped to learn later on."""
     verdicts, influences, found = diagnose(recording)
-    if turns:
-        later = {finding.fingerprint: finding for turn in turns for finding in findings_of_turn(turn)}
-        known = {finding.fingerprint for finding in found}
-        found = tuple(sorted((*found, *(late for key, late in later.items() if key not in known)), key=lambda one: one.severity.rank))
+    found = with_turns(found, turns) if turns else found
     findings, suppressed = split_suppressed(found)
     rows = tuple(
         _row(fact, verdict, influence) for fact, verdict, influence in zip(recording.parameters, verdicts, influences, strict=True)

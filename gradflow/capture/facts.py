@@ -42,7 +42,7 @@ def build_recording(seen: Seen, target: Target, *, crash: str, timed_out: bool, 
     held = {serial for watched in seen.optimizers.seen for serial in watched.holds}
     inventory = take_inventory(seen.registry, trace, seen.roots, reached, held, seen.names)
     names = _optimizer_names(seen.optimizers.seen)
-    members = inventory.members
+    members = seen.members = inventory.members
     norms = weight_norms([member.tensor for member in members])
     twins = find_twins([(root.name if len(seen.roots) > 1 else "", root.module) for root in seen.roots])
     facts = _completed([_fact(seen, member, names, twins) for member in members], norms)
@@ -91,7 +91,7 @@ def _fact(seen: Seen, member: Member, names: list[str], twins: dict[int, str]) -
     for size in shape:
         elements *= int(size)
     requires_grad = tensor.requires_grad if tensor is not None else True
-    steps = _steps(seen, member, [watched for _, watched in holders])
+    steps = steps_of(seen, member.leaves, [watched for _, watched in holders])
     plainly_moved = any(step.moved for step in steps)
     plainly_live = member.membership is Membership.REGISTERED and any(step.delivered for step in steps)
     return ParameterFact(
@@ -147,18 +147,19 @@ def _opaque(seen: Seen, holders: list[tuple[str, WatchedOptimizer]]) -> str:
     return ""
 
 
-def _steps(seen: Seen, member: Member, holders: list[WatchedOptimizer]) -> tuple[StepFact, ...]:
-    stepped = [facts for watched in holders for serial in member.leaves if (facts := watched.facts.get(serial))]
+def steps_of(seen: Seen, leaves: Sequence[int], holders: Sequence[WatchedOptimizer]) -> tuple[StepFact, ...]:
+    """What each step brought the parameter that is these leaves (serials): the steps of `holders`, else the backward passes."""
+    stepped = [facts for watched in holders for serial in leaves if (facts := watched.facts.get(serial))]
     if stepped:
         return tuple(fact for facts in stepped for fact in facts)
     steps = []
     for number, entry in enumerate((entry for entry in seen.passes.seen), start=1):
-        arrived = [entry.facts[serial] for serial in member.leaves if serial in entry.facts]
+        arrived = [entry.facts[serial] for serial in leaves if serial in entry.facts]
         steps.append(
             StepFact(
                 step=number,
-                reached=any(serial in entry.reached for serial in member.leaves),
-                delivered=any(serial in entry.delivered for serial in member.leaves),
+                reached=any(serial in entry.reached for serial in leaves),
+                delivered=any(serial in entry.delivered for serial in leaves),
                 grad_norm=max((fact.norm for fact in arrived), default=None),
                 finite=all(fact.finite for fact in arrived),
             )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from gradflow.capture.inventory import Root
+from gradflow.capture.inventory import Member, Root
 from gradflow.capture.optimizers import Optimizers
 from gradflow.capture.passes import Passes
 from gradflow.capture.registry import Registry
@@ -13,7 +13,10 @@ from gradflow.capture.values import Trace
 
 @dataclass(slots=True)
 class Seen:
-    """What one run gave: its values, modules, passes and optimizers; the root modules; names of leaves in no module, by serial."""
+    """What one run gave: its values, modules, passes and optimizers; the root modules; names of leaves in no module, by serial.
+
+    `members`: the parameters by name, in the order of the facts, once the recording is built.
+    """
 
     trace: Trace
     registry: Registry
@@ -22,3 +25,4 @@ class Seen:
     roots: list[Root]
     names: dict[int, str]
     traced: bool
+    members: list[Member] = field(default_factory=list)

@@ -12,10 +12,11 @@ from collections.abc import Callable
 from types import FrameType
 
 import torch
+from torch.overrides import _get_current_function_mode_stack
 
 from gradflow.capture.blind_spots import observe_blind_spots
 from gradflow.capture.facts import build_recording
-from gradflow.capture.inventory import Root, find_roots
+from gradflow.capture.inventory import Member, Root, find_roots
 from gradflow.capture.module_hooks import observe_modules, observe_parameters
 from gradflow.capture.names import learn_names
 from gradflow.capture.optimizers import Optimizers, WatchedOptimizer
@@ -52,6 +53,7 @@ class Session:
         self.passes.traced = trace
         self.names: dict[int, str] = {}
         self.roots: list[Root] = []
+        self.members: list[Member] = []
         self._steps = steps
         self._on_done = on_done
         self._patches = Patches()
@@ -81,11 +83,11 @@ class Session:
             if isinstance(value, type) and issubclass(value, torch.nn.Module) and value.__module__ in ("__main__", scope.get("__name__"))
         )
 
-    def install(self) -> None:
-        """Puts all hooks in place and begins to record in this thread."""
+    def install(self, *, hooks: bool = True) -> None:
+        """Puts all hooks in place and begins to record in this thread; without `hooks` the caller tells `optimizers` of every step."""
         observe_modules(self._patches, self.registry, self.trace)
         self.passes.observe(self._patches)
-        self.optimizers.observe(self._patches)
+        self.optimizers.observe(self._patches, hooks=hooks)
         if self.traced:
             observe_parameters(self._patches, self.trace)
             observe_blind_spots(self._patches, self.trace)
@@ -101,6 +103,19 @@ class Session:
         RECORDERS.current = None
         self.optimizers.close()
         self._patches.restore()
+
+    def retire(self) -> bool:
+        """Takes every hook away, if that is possible here; else (False) the recording mode stays on the stack, asleep, to the end."""
+        stack = _get_current_function_mode_stack()
+        if self._recorder is None or (stack and stack[-1] is self._recorder):
+            self.uninstall()
+            return True
+        # A mode of the program's own lies over ours, or torch has taken ours off for the length of a call.
+        self.pause()
+        RECORDERS.current = None
+        self.optimizers.close()
+        self._patches.restore()
+        return False
 
     def pause(self) -> None:
         """Records nothing from here on; the hooks stay until `uninstall`."""
@@ -160,9 +175,13 @@ class Session:
         """All that was seen, as plain values."""
         self.look(sys._getframe(1))
         with torch._C.DisableTorchFunction():
-            return build_recording(self._seen(), target, crash=crash, timed_out=timed_out, notes=notes)
+            seen = self.seen()
+            recording = build_recording(seen, target, crash=crash, timed_out=timed_out, notes=notes)
+            self.members = seen.members
+            return recording
 
-    def _seen(self) -> Seen:
+    def seen(self) -> Seen:
+        """What this run gave so far."""
         return Seen(self.trace, self.registry, self.passes, self.optimizers, self.roots, self.names, self.traced)
 
     def _passed(self, entry: Pass) -> None:

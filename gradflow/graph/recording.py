@@ -223,3 +223,20 @@ class RankRecording:
 
     rank: int
     recording: Recording
+
+
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """A parameter that got a gradient at the watched step `live` and no good one at the watched step `lost`."""
+
+    name: str
+    live: int
+    lost: int
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What was recorded after parameters of a long training had stopped to learn: `turned` says which, and between which steps."""
+
+    recording: Recording
+    turned: tuple[Turned, ...]
