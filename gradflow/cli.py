@@ -17,9 +17,12 @@ from gradflow.cli_lint import HELP, add_lint_options, run_lint
 from gradflow.cli_pictures import (
     PICTURES,
     add_audit_pictures,
+    add_convert_options,
+    add_diff_options,
     add_view_options,
     check_places,
     check_view,
+    diff,
     format_of,
     needs_graph,
     read_report,
@@ -113,13 +116,8 @@ def _run(words: list[str]) -> int:
     add_view_options(graph)
     graph.option("-o", "--output", required=True, metavar="FILE", help="the picture")
     convert = commands.add_parser("convert", help="write a report that was saved as JSON in another format")
-    convert.add_argument("report", metavar="REPORT.json", help="a report in JSON; a picture needs one made with --graph")
-    convert.option("--format", choices=(*FORMATS, *PICTURES), required=True, help="the format to write")
-    convert.option("-o", "--output", default="", metavar="FILE", help="write there instead of to standard output")
-    convert.option("--verbose", action="store_true", help="fold nothing")
-    convert.option("--graph", action="store_true", help="keep the flow graph in the JSON")
-    convert.option("--color", choices=COLORS, default="auto", help="default: auto, on a terminal and without NO_COLOR")
-    add_view_options(convert)
+    add_convert_options(convert, FORMATS, COLORS)
+    add_diff_options(commands.add_parser("diff", help="say what changed between two reports; exit 1 where a parameter died"))
     explain = commands.add_parser("explain", help="say what a check looks for, and what to write instead; without a code: list them")
     explain.add_argument("code", nargs="?", metavar="CODE", help="as in GF101")
     lint = commands.add_parser("lint", help="read source files, and run nothing", usage="gradflow lint [options] PATH ...", epilog=HELP)
@@ -136,6 +134,10 @@ def _run(words: list[str]) -> int:
         return _explain(options.code)
     if options.command == "convert":
         return _convert(options)
+    if options.command == "diff":
+        text, died = diff(options)
+        _write(text, options.output)
+        return FINDINGS if died else CLEAN
     parser.print_help(sys.stderr)
     return NO_AUDIT
 

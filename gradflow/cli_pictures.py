@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -43,6 +44,45 @@ def add_view_options(parser: Options) -> None:
     parser.option("--view", default="modules", metavar="V", help="modules, module:NAME, operations, autograd or heatmap (default: modules)")
     parser.option("--theme", choices=THEMES, default="light", help="default: light")
     parser.option("--depth", type=int, default=None, metavar="N", help="open all modules N levels down (default: those with a cut)")
+
+
+def add_convert_options(parser: Any, formats: Sequence[str], colors: Sequence[str]) -> None:
+    """The words of `convert`."""
+    parser.add_argument("report", metavar="REPORT.json", help="a report in JSON; a picture needs one made with --graph")
+    parser.option("--format", choices=(*formats, *PICTURES), required=True, help="the format to write")
+    parser.option("-o", "--output", default="", metavar="FILE", help="write there instead of to standard output")
+    parser.option("--verbose", action="store_true", help="fold nothing")
+    parser.option("--graph", action="store_true", help="keep the flow graph in the JSON")
+    parser.option("--color", choices=colors, default="auto", help="default: auto, on a terminal and without NO_COLOR")
+    add_view_options(parser)
+
+
+def add_diff_options(parser: Any) -> None:
+    """The words of `diff`."""
+    parser.add_argument("old", metavar="OLD.json", help="a report in JSON")
+    parser.add_argument("new", metavar="NEW.json", help="a later one of the same program")
+    parser.option("--format", choices=("text", "json", "markdown"), default="text", help="default: text")
+    parser.option("--factor", type=_factor, default=10.0, metavar="X", help="tell gradient norms that moved by more (default: 10)")
+    parser.option("-o", "--output", default="", metavar="FILE", help="write there instead of to standard output")
+
+
+def diff(options: Any) -> tuple[str, bool]:
+    """(the text of the difference, whether something died)."""
+    from gradflow.difference import compare
+    from gradflow.render.diff import render_diff
+
+    found = compare(read_report(options.old), read_report(options.new), factor=options.factor)
+    return render_diff(found, options.format), bool(found.died)
+
+
+def _factor(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 1 <= value < 1e300:
+        raise argparse.ArgumentTypeError(f"expected a number from 1 on, found {text!r}")
+    return value
 
 
 def split_graph_words(parser: Options, words: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -22,7 +22,7 @@ ROWS = (
     ("api", "linting"),
     ("pictures",),
     ("render", "capture", "checks", "static"),
-    ("screening", "document", "views", "draw"),
+    ("screening", "document", "views", "draw", "difference"),
     ("baseline", "focus"),
     ("report",),
     ("json_fields",),

@@ -18,29 +18,29 @@ _NEAR = 2
 
 def render_markdown(report: Report) -> str:
     """The findings with their lines, worst first, then a table of counts; ended by a line feed."""
-    parts = [f"## gradflow\n\n{_text(closing_sentence(report))}\n"]
+    parts = [f"## gradflow\n\n{plain_text(closing_sentence(report))}\n"]
     parts += [_finding(finding) for finding in sorted(report.findings, key=lambda finding: finding.severity.rank)]
     if report.crash:
         parts.append(f"<details><summary>your program raised</summary>\n\n{_fenced(report.crash, '')}\n</details>\n")
     if report.parameters:
         parts.append(_counts(report))
     if report.target.reproduce:
-        parts.append(f"audited: {_span(report.target.reproduce)}\n")
+        parts.append(f"audited: {code_span(report.target.reproduce)}\n")
     return "\n".join(parts)
 
 
 def _finding(finding: Finding) -> str:
-    lines = [f"### {_SIGN[finding.severity]} {finding.code} {_text(finding.message)}\n"]
+    lines = [f"### {_SIGN[finding.severity]} {finding.code} {plain_text(finding.message)}\n"]
     causes = [entry.site for entry in finding.sites if entry.role is Role.CAUSE] or [entry.site for entry in finding.sites[:1]]
     for site in causes[:1]:
-        inside = f", in {_span(site.function)}" if site.function and site.function != "<module>" else ""
-        lines.append(f"{_span(f'{site.file}:{site.line}')}{inside}\n")
+        inside = f", in {code_span(site.function)}" if site.function and site.function != "<module>" else ""
+        lines.append(f"{code_span(f'{site.file}:{site.line}')}{inside}\n")
         if code := _excerpt(site):
             lines.append(_fenced(code, "python"))
     if finding.parameters:
-        lines.append(f"Parameters: {_span(fold_names(finding.parameters))}\n")
-    lines += [f"- {_text(note)}" for note in finding.notes]
-    lines += [f"- **help**: {_text(advice)}" for advice in finding.help]
+        lines.append(f"Parameters: {code_span(fold_names(finding.parameters))}\n")
+    lines += [f"- {plain_text(note)}" for note in finding.notes]
+    lines += [f"- **help**: {plain_text(advice)}" for advice in finding.help]
     return "\n".join(lines) + "\n"
 
 
@@ -61,12 +61,12 @@ def _counts(report: Report) -> str:
     return "\n".join([f"{plural(len(report.parameters), 'parameter')}, {plural(elements, 'element')}:\n", *lines]) + "\n"
 
 
-def _text(text: str) -> str:
+def plain_text(text: str) -> str:
     """A sentence of ours: what stands between its backticks is code, all the rest is escaped."""
     pieces = " ".join(clean(text).split()).split("`")
     if len(pieces) % 2 == 0:  # an odd backtick: it is one of the user's, and nothing can be told apart
         return _escaped("`".join(pieces))
-    return "".join(_span(piece) if place % 2 else _escaped(piece) for place, piece in enumerate(pieces))
+    return "".join(code_span(piece) if place % 2 else _escaped(piece) for place, piece in enumerate(pieces))
 
 
 def _escaped(text: str) -> str:
@@ -74,7 +74,7 @@ def _escaped(text: str) -> str:
     return _SPECIAL.sub(r"\\\1", text).replace("@", "@<!-- -->")
 
 
-def _span(text: str) -> str:
+def code_span(text: str) -> str:
     """`text` as code on one line, in as many backticks as it takes."""
     text = " ".join(clean(text).split())
     if not text:
