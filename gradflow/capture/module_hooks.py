@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -22,6 +23,11 @@ _OPAQUE = (torch.nn.TransformerEncoder, torch.nn.TransformerEncoderLayer, torch.
 _HALVES = (torch.float16, torch.bfloat16)
 
 
+def _is_compiled(module: torch.nn.Module) -> bool:
+    """Whether a call of the module runs what `torch.compile` made of it. Dynamo would try to compile our mode too, and fail."""
+    return module._compiled_call_impl is not None or type(module).__name__ == "OptimizedModule"
+
+
 def observe_modules(patches: Patches, registry: Registry, trace: Trace) -> None:
     """Registers every module built, and keeps the stack of modules whose forward runs."""
     init, setstate, forward = torch.nn.Module.__init__, torch.nn.Module.__setstate__, torch.nn.Module.__call__
@@ -36,14 +42,18 @@ def observe_modules(patches: Patches, registry: Registry, trace: Trace) -> None:
         setstate(self, state)
         registry.add(self, sys._getframe(1))
 
+    compiles = os.environ.get("TORCHDYNAMO_DISABLE", "0") in ("", "0")
+
     def called(self: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
+        if compiles and torch.compiler.is_compiling():
+            return forward(self, *args, **kwargs)  # read by Dynamo, which must not meet our hooks: this call is inside an opaque one
         serials = running.serials
         serials.append(registry.serial(self))
         try:
             if isinstance(self, torch.jit.ScriptModule):
                 reason = scripted_reason(self)
                 return opaque(type(self).__name__, lambda: forward(self, *args, **kwargs), (args, kwargs), list(self.parameters()), reason)
-            if not self.training and isinstance(self, _OPAQUE):
+            if (not self.training and isinstance(self, _OPAQUE)) or (compiles and _is_compiled(self)):
                 return opaque(type(self).__name__, lambda: forward(self, *args, **kwargs), (args, kwargs), list(self.parameters()))
             out = forward(self, *args, **kwargs)
             if len(serials) == 1 and registry.keep_calls and torch.is_grad_enabled():

@@ -74,6 +74,8 @@ class Passes:
         original = torch.autograd.graph._engine_run_backward
 
         def run_backward(t_outputs: Any, *args: Any, **kwargs: Any) -> Any:
+            if torch._guards.TracingContext.try_get() is not None:
+                return original(t_outputs, *args, **kwargs)  # torch.compile, which traces a backward that it compiles: nothing runs
             if torch._C._are_functorch_transforms_active():
                 self.functional = True
                 out = original(t_outputs, *args, **kwargs)

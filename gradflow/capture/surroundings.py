@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from gradflow.capture.job import Job
+from gradflow.capture.opaque_calls import opaque
 from gradflow.capture.save_guard import SaveGuard
 
 EAGER = "the program calls torch.compile, which was switched off: it ran eagerly, so that each line can be seen; --compile keeps it on"
@@ -49,9 +50,26 @@ class Surroundings:
         @functools.wraps(original)
         def compiled(*args: Any, **kwargs: Any) -> Any:
             self._compiled = True
-            return original(*args, **kwargs)
+            return outside(original(*args, **kwargs))
 
         torch.compile = compiled
+
+
+def outside(made: Any) -> Any:
+    """What `torch.compile` made of a function, called outside of our mode, which Dynamo would try to compile: each call is one operation.
+
+    A compiled module stays what it is: `module_hooks` takes care of its calls.
+    """
+    off = os.environ.get("TORCHDYNAMO_DISABLE", "0") not in ("", "0")
+    if off or not callable(made) or isinstance(made, torch.nn.Module) or isinstance(getattr(made, "__self__", None), torch.nn.Module):
+        return made
+    original: Callable[..., Any] = made
+
+    @functools.wraps(original)
+    def called(*args: Any, **kwargs: Any) -> Any:
+        return opaque(getattr(original, "__name__", "compiled"), lambda: original(*args, **kwargs), (args, kwargs), [])
+
+    return called
 
 
 def sow(seed: int) -> None:

@@ -2,7 +2,8 @@
 
 ## What it checks
 Custom `torch.autograd.Function`s whose `backward` gave no gradient for an input that leads to parameters that require grad, and that no
-other way reaches. The line named is the `return` of `backward`.
+other way reaches. The line named is the `return` of `backward`. Code that `torch.compile` made is such a Function too, and has no line:
+without `--compile` the audit names the one that cuts.
 
 ## Why it matters
 Autograd takes None as "no gradient here" and says nothing. The graph looks whole, `grad_fn` is there, and `.grad` stays None.
@@ -49,6 +50,27 @@ def find(case: Case) -> Iterable[Finding]:
         said |= waiting
         if severity is not None:
             yield _finding(case, dropped, severity, members)
+    severity, members, _ = graded(case, set(case.free(Verdict.UNDEFINED)) - said)
+    if severity is not None:
+        yield _unexplained(case, severity, members)
+
+
+def _unexplained(case: Case, severity: Severity, members: list[int]) -> Finding:
+    """Autograd's graph leads to them, and no Function of the user's was seen to drop the gradient: compiled code does so."""
+    names = case.names(members)
+    them = "it" if len(names) == 1 else "them"
+    return Finding(
+        CODE,
+        NAME,
+        severity,
+        f"the backward pass reaches {count(len(names))}, and brings {them} no gradient",
+        names,
+        help=(
+            "where torch.compile is on, audit without it to see the line",
+            f"to freeze {them}, say so: `{freeze(case.facts, members)}`",
+        ),
+        notes=(f"taken as meant: {why_meant(case, members)}",) if severity is Severity.INFO else (),
+    )
 
 
 def _finding(case: Case, dropped: GradientDropped, severity: Severity, members: list[int]) -> Finding:

@@ -51,3 +51,12 @@ def test_a_parameter_that_gets_its_gradient_another_way_is_no_fault() -> None:
     program.loss(program.op("MyLinear", program.weight("lin.weight", live=True)))
     program.dropped.append(GradientDropped("MyLinear", site(40), (0,)))
     assert program.findings() == []
+
+
+def test_a_gradient_that_never_comes_is_said_though_no_function_was_seen_to_drop_it() -> None:
+    program = dropped()
+    program.dropped.clear()
+    finding = program.finding()
+    assert (finding.code, finding.severity, finding.sites) == ("GF106", Severity.ERROR, ())
+    assert finding.message == "the backward pass reaches 2 parameters, and brings them no gradient"
+    assert finding.help[0] == "where torch.compile is on, audit without it to see the line"
