@@ -54,7 +54,9 @@ class Branches(Calls):
                     self.frame.env[name] = self.flow(subject)
             if self.run(case.body):
                 ends.append(self.snapshot())
-        return self._meet([*ends, before])
+        last = node.cases[-1]
+        takes_all = isinstance(last.pattern, ast.MatchAs) and last.pattern.pattern is None and last.guard is None
+        return self._meet(ends if takes_all else [*ends, before])
 
     def _Try(self, node: ast.Try) -> bool:
         before = self.snapshot()

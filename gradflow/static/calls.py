@@ -36,9 +36,7 @@ from gradflow.static.values import (
     members_of,
 )
 
-DEEPEST_CALL = 16
-MOST_RECURSIVE = 1
-GRAD_WORDS = re.compile(r"no_grad|inference_mode|set_grad_enabled|detach|\.data\b|\.item\(|numpy|tolist")
+DEEPEST_CALL = 10
 
 
 class Calls(Functions):
@@ -51,8 +49,13 @@ class Calls(Functions):
             return self._super()
         if isinstance(function, ast.Attribute):
             base = self.evaluate(function.value)
-            return self._method(base, function.attr, self._arguments(node), node)
-        return self.call(self.evaluate(function), self._arguments(node), node)
+            arguments = self._arguments(node)
+            self.pending = 0  # what inner calls got comes out of them
+            return self._method(base, function.attr, arguments, node)
+        callee = self.evaluate(function)
+        arguments = self._arguments(node)
+        self.pending = 0
+        return self.call(callee, arguments, node)
 
     _Call = evaluate_call
 
@@ -129,12 +132,12 @@ class Calls(Functions):
     def _call_unknown(self, callee: Value, arguments: Arguments, node: ast.Call) -> Value:
         given = self.flow_of(arguments)
         own = self.flow(callee)
-        self.pending |= given.live
         if isinstance(callee.what, Unit):
             if self.mode >= 0:
                 self.inside[self.mode] = self.inside.get(self.mode, 0) | own.live
             # A module computes with its parameters; what it was given comes out changed.
             return self.computed(blend([given, own]))
+        self.pending |= given.live
         both = blend([given, self.called_back(arguments, node)])
         return blend([self.maybe_computed(both), self.computed(own)])
 

@@ -7,12 +7,14 @@ import re
 from dataclasses import dataclass
 
 from gradflow.static.names import Class, Module, Package
-from gradflow.static.torch_names import LAYERS
+from gradflow.static.torch_names import LAYERS, MODULE_CONTAINERS
 
 TRANSPARENT_BASES = frozenset({"object", "Module", "LightningModule", "ABC", "Generic", "Protocol", "Function", "PyTorchModelHubMixin"})
 """Bases from outside of the package that use no attribute of the class: what the class does stands in its own source."""
 
-MODULE_BASES = re.compile(r"(^|\.)(Module|LightningModule|PreTrainedModel|ModelMixin|Sequential|ModuleList|ModuleDict)$")
+MODULE_BASES = re.compile(
+    r"(^|\.)(Module|LightningModule|PreTrainedModel|ModelMixin|Sequential|ModuleList|ModuleDict|ParameterList|ParameterDict)$"
+)
 MAKES_LAYERS = re.compile(rf"\b(?:{'|'.join(sorted(LAYERS))}|Parameter)\s*\(")
 DEEPEST = 12
 
@@ -29,6 +31,11 @@ class Lineage:
     def is_module(self) -> bool:
         """Whether a base is known to be a module of torch."""
         return any(MODULE_BASES.search(name) for name in self.outside)
+
+    @property
+    def is_container(self) -> bool:
+        """Whether it is a ModuleList, ModuleDict, ParameterList or ParameterDict, with methods of its own."""
+        return any(name.rpartition(".")[2] in MODULE_CONTAINERS for name in self.outside)
 
     @property
     def is_function(self) -> bool:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from gradflow.static.classes import Lineage
 from gradflow.static.interpreter import Interpreter
-from gradflow.static.machine import CutSite, Frame, GivenUp, Heap, Thing, UnitSite
+from gradflow.static.machine import Bound, CutSite, Frame, GivenUp, Heap, Thing, UnitSite
+from gradflow.static.methods import Arguments
 from gradflow.static.names import Class, Module
 from gradflow.static.relevance import PRIMARY, Relevance
 from gradflow.static.torch_names import FROZEN_NAMES, INFERENCE_METHODS
@@ -64,7 +65,10 @@ def _follow(machine: Interpreter, owner: Class) -> ClassFlow:
     outer = Frame(None, owner.module, "<module>", None, None, None, ())
     machine.frames.append(outer)
     machine.building = True
-    machine.run_method(thing, "__init__", ())
+    init = lineage.method("__init__")
+    if init is not None:
+        bound = Bound(init[1], init[0].module, thing, None, init[0])
+        machine.invoke(bound, Arguments(spread=True), None)
     machine.building = False
     machine.frames.pop()
     for key, value in list(machine.heap.items()):
@@ -101,7 +105,8 @@ def _run_methods(machine: Interpreter, thing: Thing, result: ClassFlow) -> None:
     trained = [unit.known and bool(unit.path) and not _says_frozen(unit.path) for unit in machine.units]
     cut = 0
     for frame in everything.values():
-        for value, _, _ in frame.returns:
+        for value, state, _ in frame.returns:
+            machine.heap = state.heap
             cut |= machine.flow(value).cut
     candidates = cut & ~live & _mask(trained) & ~machine.unclear & ~machine.frozen & ~machine.written & ~machine.escaped
     if candidates:

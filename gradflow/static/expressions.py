@@ -196,7 +196,7 @@ class Expressions(Flows):
         if isinstance(node.op, ast.Mult) and isinstance(left.what, Container) and not isinstance(right.what, kinds):
             return self.new_container(node, Each(self.element(left)))
         if isinstance(node.op, ast.Add) and isinstance(left.what, kinds) and isinstance(right.what, kinds):
-            return self.new_container(node, Each(join(self.element(left), self.element(right))))
+            return self.new_container(node, self.together(left, right))
         if isinstance(node.op, ast.Add) and (isinstance(left.what, Items) or isinstance(right.what, Items)):
             return Value(0, (), Each(join(self.element(left), self.element(right))))
         return None

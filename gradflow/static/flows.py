@@ -32,10 +32,14 @@ from gradflow.static.values import (
 PAIR = ("values", "indices")
 """The fields of what `topk`, `sort` and `max(dim)` return, which can be had by place too."""
 DEEPEST_FLOW = 6
+LONGEST_LIST = 24
 
 
 class Flows(Machine):
     """Looks into values; evaluates nothing."""
+
+    loops = 0
+    """How many loops of the source run round this statement."""
 
     def flow(self, value: Value, depth: int = 0) -> Value:
         """All that `value` depends on, through containers, objects and closures, with nothing else known."""
@@ -76,6 +80,20 @@ class Flows(Machine):
         if isinstance(what, Choice):
             return join_all(self.element(entry) for entry in what.members)
         return self.flow(value)
+
+    def parts(self, value: Value) -> tuple[Value, ...]:
+        """The members of a container or tuple, none where it is empty; else what iterating yields."""
+        content = self.heap.get(value.what.key, NOTHING) if isinstance(value.what, Container) else value
+        return members_of(content.what) if isinstance(content.what, Items | Each) else (self.element(value),)
+
+    def together(self, one: Value, other: Value) -> Items | Each:
+        """The content of one after the other."""
+        contents = [self.heap.get(value.what.key, NOTHING) if isinstance(value.what, Container) else value for value in (one, other)]
+        known = [content.what for content in contents if isinstance(content.what, Items) and content.what.keys is None]
+        if len(known) == 2 and not self.loops and len(known[0].members) + len(known[1].members) <= LONGEST_LIST:
+            return Items(known[0].members + known[1].members)
+        members = [*self.parts(one), *self.parts(other)]
+        return Each(join_all(members)) if members else Items(())
 
     def new_container(self, node: ast.AST, content: Any, *, registered: bool = False) -> Value:
         """A container made at `node`; made again in a loop, it is the same one, with both contents."""

@@ -25,7 +25,7 @@ from gradflow.static.values import (
     join_all,
 )
 
-DEEPEST_CALL = 16
+DEEPEST_CALL = 10
 MOST_RECURSIVE = 1
 GRAD_WORDS = re.compile(r"no_grad|inference_mode|set_grad_enabled|detach|\.data\b|\.item\(|numpy|tolist")
 
@@ -69,6 +69,7 @@ class Functions(TorchCalls):
         self.run_body(frame, bound.node.body)
         self.loops = loops
         value = self._returned(frame)
+        self.pending = 0
         if any(name in GRAD_DECORATORS for _, name in decorators):
             self.mode = mode
         if frame.yields and any(name in ("contextmanager", "asynccontextmanager") for _, name in decorators):
@@ -109,7 +110,7 @@ class Functions(TorchCalls):
     def _decorator_of(self, bound: Bound, decorators: list[tuple[ast.expr, str]]) -> Value | None:
         """What a decorator of the package, whose own source switches gradients, makes of the function; None where there is none."""
         for entry, _ in decorators:
-            if isinstance(entry, ast.Call) or self.decorating:
+            if isinstance(entry, ast.Call) or bound.undecorated:
                 continue
             self.frames.append(Frame(None, bound.module, "<module>", None, None, None, ()))
             found = self.evaluate(entry)
@@ -118,13 +119,9 @@ class Functions(TorchCalls):
             if not isinstance(what, Bound) or not isinstance(what.node, ast.FunctionDef):
                 continue
             if GRAD_WORDS.search(what.module.source.segment(what.node)):
-                self.decorating = True
-                made = self.invoke(what, Arguments((Value(0, (), bound._replace(thing=None)),)), None)
-                self.decorating = False
+                made = self.invoke(what, Arguments((Value(0, (), bound._replace(thing=None, undecorated=True)),)), None)
                 return made if made.what is not None else None
         return None
-
-    decorating = False
 
     def _bind(self, frame: Frame, bound: Bound, arguments: Arguments) -> None:
         spec = bound.node.args
@@ -160,6 +157,8 @@ class Functions(TorchCalls):
         lineage = self.hierarchy.lineage(owner)
         if not lineage.is_module:
             return self._plain_instance(owner, arguments, node)
+        if lineage.is_container:
+            return self.new_container(node, Each(join_all([self.flow_of(arguments)])), registered=True)
         depth = sum(frame.function.endswith(".__init__") for frame in self.frames)
         if self.building and depth < 4 and self.relevance.any_cuts(owner):
             return self.build(owner, ("thing", *self.frame.stack, id(node)), arguments, node)

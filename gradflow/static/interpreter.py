@@ -74,8 +74,7 @@ class Interpreter(Branches):
     def _AugAssign(self, node: ast.AugAssign) -> bool:
         old, new = self.evaluate(node.target), self.evaluate(node.value)
         if isinstance(old.what, Container):
-            content = self.heap.get(old.what.key, NOTHING)
-            self.heap[old.what.key] = Value(0, (), Each(join(self.element(content), self.element(new))))
+            self.heap[old.what.key] = Value(0, (), self.together(old, new))
             return True
         if isinstance(old.what, Items) or (isinstance(new.what, Items | Container) and old.what is None):
             self.assign(node.target, Value(0, (), Each(join(self.element(old), self.element(new)))))

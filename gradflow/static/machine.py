@@ -13,7 +13,7 @@ from gradflow.static.values import NOTHING, ON, UNKNOWN_MODE, Value, cut_by, joi
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
-MOST_WORK = 60_000
+MOST_WORK = 20_000
 """Expressions looked at for one class; beyond that it is given up, and nothing is said of it."""
 
 
@@ -41,13 +41,17 @@ class Thing:
 
 
 class Bound(NamedTuple):
-    """A function of the source as a value: with its object, the frame it was defined in, and the class whose body holds it."""
+    """A function of the source as a value: with its object, the frame it was defined in, and the class whose body holds it.
+
+    `undecorated`: as its decorators get it.
+    """
 
     node: Any
     module: Module
     thing: Thing | None = None
     closure: Any = None
     owner: Class | None = None
+    undecorated: bool = False
 
 
 class ClassValue(NamedTuple):

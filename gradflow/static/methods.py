@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from gradflow.graph.flow import CutReason
 from gradflow.static.expressions import Expressions, label_of
+from gradflow.static.flows import LONGEST_LIST
 from gradflow.static.machine import Thing
 from gradflow.static.torch_names import (
     INTEGER_TYPES,
@@ -41,7 +42,6 @@ RETURNS_THE_MODULE = frozenset(
     {"to", "cuda", "cpu", "float", "half", "double", "bfloat16", "train", "apply", "compile", "to_empty", "share_memory", "type", "xpu"}
 )
 LISTS_PARAMETERS = frozenset({"parameters", "named_parameters", "children", "modules", "named_children", "named_modules", "get_parameter"})
-LONGEST_LIST = 24
 
 
 class Arguments(NamedTuple):
@@ -111,7 +111,10 @@ class Methods(Expressions):
                 self.assign_over(target, value)
             return Value(value.live, value.cuts, Leaf()) if leaf else value
         if name == "requires_grad_":
-            return self._requires_grad(base, arguments)
+            value = self._requires_grad(base, arguments)
+            if value is not base and not leaf:
+                self.assign_over(target, value)
+            return value
         if name == "numpy" or name == "__array__":
             return self.cut(flow, CutReason.NUMPY, node, label)
         if name in ("item", "tolist"):
@@ -277,9 +280,6 @@ class Methods(Expressions):
         """What `extend` or `update` takes out of `value`."""
         content = self.heap.get(value.what.key, NOTHING) if isinstance(value.what, Container) else value
         return join_all(members_of(content.what)) if isinstance(content.what, Items | Each) else self.element(value)
-
-    loops = 0
-    """How many loops of the source run round this statement."""
 
     def called_back(self, arguments: Arguments, node: ast.Call) -> Value:
         """What functions that are handed to an unknown call may return, called with the other arguments."""

@@ -9,7 +9,7 @@ import ast
 import re
 
 from gradflow.static.classes import Hierarchy
-from gradflow.static.names import Class, Function, Module
+from gradflow.static.names import Assigned, Class, Function, Module
 
 PRIMARY = ("forward", "training_step", "__call__")
 """Methods whose return is what a loss is made of."""
@@ -21,6 +21,7 @@ CUT_WORDS = re.compile(
 )
 BUILDS_IN_FORWARD = re.compile(r"\bnn\.[A-Z]\w+\(|Parameter\(")
 _SELF = re.compile(r"\b(?:self|super\(\))\.(\w+)")
+_WORD = re.compile(r"[A-Za-z_]\w*")
 _CALLED = re.compile(r"\b([A-Za-z_]\w*)\(")
 MOST_METHODS = 60
 DEEPEST = 3
@@ -74,8 +75,12 @@ class Relevance:
         return False
 
     def _calls_cutting(self, text: str, module: Module, depth: int) -> bool:
-        for name in set(_CALLED.findall(text)) & module.names.keys():
+        for name in set(_WORD.findall(text)) & module.names.keys():
             found = self.hierarchy.package.lookup(module, name)
+            if isinstance(found, Assigned) and CUT_WORDS.search(ast.unparse(found.value) if isinstance(found.value, ast.Call) else ""):
+                return True
+            if isinstance(found, Class) and "__enter__" in found.methods and CUT_WORDS.search(self._text(found.node, found.module)):
+                return True
             if isinstance(found, Function) and depth < DEEPEST:
                 known = self._functions.get(id(found.node))
                 if known is None:

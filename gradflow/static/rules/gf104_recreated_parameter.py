@@ -16,10 +16,10 @@ from gradflow.static.rules.base import Draft, FileFacts, found
 CODE = "GF104"
 NAME = "recreated-parameter"
 
-REGISTERS = frozenset({"setattr", "add_module", "register_parameter", "register_module"})
+REGISTERS = frozenset({"setattr", "append", "insert", "add_module", "register_parameter", "register_module"})
 GIVEN_AWAY = (
     r"self\.[\w.\[\]]+\s*=\s*NAME\b|\bNAME\.(?:weight|bias|data|load_state_dict|requires_grad)\b|init\.\w+\(NAME\b|"
-    r"setattr\([^\n]*\bNAME\b|\bNAME\.parameters"
+    r"\.(?:append|extend|insert|add)\([^\n]*\bNAME\b|setattr\([^\n]*\bNAME\b|\bNAME\.parameters"
 )
 """In the text of a method: the new layer is kept, or has its weights from elsewhere."""
 

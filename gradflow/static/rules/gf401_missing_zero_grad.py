@@ -32,7 +32,8 @@ def find(facts: FileFacts) -> Iterator[Draft]:
     for scope in facts.scopes:
         optimizers = _optimizers(facts, scope)
         for loop, steps in _loops(scope):
-            held = [name for name in steps if name in optimizers]
+            inside = {ast.unparse(target) for node in walk_scope(loop) if isinstance(node, ast.Assign) for target in node.targets}
+            held = [name for name in steps if name in optimizers and name not in inside]
             if held:
                 yield _draft(facts, scope, loop, steps[held[0]], held[0])
 
