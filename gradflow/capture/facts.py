@@ -16,7 +16,7 @@ from gradflow.capture.optimizers import WatchedOptimizer
 from gradflow.capture.passes import Pass
 from gradflow.capture.seen import Seen
 from gradflow.capture.source import function_name, parsed, site_at, site_of
-from gradflow.capture.training_facts import cleared, origins, stale
+from gradflow.capture.training_facts import cleared, origins, restless, stale
 from gradflow.capture.twins import find_twins
 from gradflow.graph.blame import upstream
 from gradflow.graph.flow import FlowGraph, NodeKind
@@ -62,6 +62,7 @@ def build_recording(seen: Seen, target: Target, *, crash: str, timed_out: bool, 
         dropped=_dropped(passes, indices),
         cleared=cleared(seen, names, indices),
         stale=stale(seen, names, members, indices, reached),
+        restless=restless(seen, inventory.paths, indices),
         origins=origins(passes, assembler, graph, indices),
         notes=(*notes, *_own_notes(seen, passes, facts, graph, reached, indices)),
         crash=crash,
@@ -116,6 +117,8 @@ def _fact(seen: Seen, member: Member, names: list[str], twins: dict[int, str]) -
         peak_lr=max((watched.peaks[first.serial] for _, watched in holders if first.serial in watched.peaks), default=None),
         largest_weight=_largest(tensor) if holders and not plainly_moved else None,
         cast=site_of(first.cast),
+        frozen_at=None if requires_grad else site_of(first.frozen_at),
+        decayed=any(first.serial in watched.decayed for _, watched in holders),
         opaque=_opaque(seen, holders),
         steps=steps,
     )

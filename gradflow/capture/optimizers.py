@@ -45,6 +45,7 @@ class WatchedOptimizer:
         self.rates: dict[int, float] = {}
         self.peaks: dict[int, float] = {}
         self.scheduled = False
+        self.decayed: set[int] = set()
         self.built_at = (0, 0)
         self.facts: dict[int, list[StepFact]] = {}
 
@@ -77,6 +78,7 @@ class Optimizers:
         self.steps = 0
         self.fingerprints: dict[int, int] = {}
         self.first_fingerprints: dict[int, int] = {}
+        self._current: set[int] = set()
         self.losses: dict[tuple[int, int, int], Loss] = {}
         self._clearings: list[Clearing] = []
         self._after = after
@@ -176,9 +178,12 @@ class Optimizers:
             rate = float(group.get("lr", math.nan))
             peak = max(float(group.get("initial_lr", 0.0)), float(group.get("max_lr", 0.0)), 0.0 if math.isnan(rate) else rate)
             watched.scheduled = watched.scheduled or "initial_lr" in group
+            decays = bool(group.get("weight_decay"))
             for tensor in group["params"]:
                 leaf = self.trace.leaf(tensor) or self.trace.add_leaf(tensor, None, 0)
                 held.append((leaf.serial, tensor))
+                if decays:
+                    watched.decayed.add(leaf.serial)
                 watched.scheduled = watched.scheduled or watched.rates.get(leaf.serial, rate) != rate
                 watched.rates[leaf.serial] = rate
                 watched.peaks[leaf.serial] = max(watched.peaks.get(leaf.serial, 0.0), peak)
@@ -190,11 +195,13 @@ class Optimizers:
         with torch._C.DisableTorchFunction():
             watched = self.add(optimizer, None)
             held = self._look(watched, optimizer)
-            fresh = [(serial, tensor) for serial, tensor in held if serial not in self.fingerprints]
+            # One that was frozen since the last step was not read after it, and may have moved in it rightly.
+            fresh = [(serial, tensor) for serial, tensor in held if serial not in self.fingerprints or self._outdated(serial, tensor)]
             if fresh and watched.steps < STEPS_MEASURED:
                 self.fingerprints.update(zip((serial for serial, _ in fresh), fingerprints([tensor for _, tensor in fresh]), strict=True))
                 for serial, _ in fresh:
                     self.first_fingerprints.setdefault(serial, self.fingerprints[serial])
+                    self._current.add(serial)
             # With a closure the passes come from inside the step: they are judged when it has ended.
             if not _closure(args, kwargs):
                 self._judge(watched, held)
@@ -214,7 +221,7 @@ class Optimizers:
         facts = measure({serial: tensor.grad for serial, tensor in held if tensor.grad is not None})
         if any(not fact.finite or fact.norm == 0.0 for fact in facts.values()):
             self.passes.suspicious = True
-        for serial, _ in held:
+        for serial, tensor in held:
             fact = facts.get(serial)
             reached = any(serial in entry.reached for _, entry in recent)
             delivered = [number for number, entry in recent if serial in entry.delivered]
@@ -228,6 +235,8 @@ class Optimizers:
                     finite=fact.finite if fact is not None else True,
                     lr=None if math.isnan(watched.rates[serial]) else watched.rates[serial],
                     cleared=cleared,
+                    frozen=not tensor.requires_grad,
+                    stale_norm=fact.norm if fact is not None and not reached else None,
                 )
             )
 
@@ -241,6 +250,9 @@ class Optimizers:
                 return True
         return False
 
+    def _outdated(self, serial: int, tensor: torch.Tensor) -> bool:
+        return not tensor.requires_grad and serial not in self._current
+
     def _note_moves(self, watched: WatchedOptimizer, optimizer: torch.optim.Optimizer) -> None:
         """Says of each leaf that may stand still, or should, whether the step that has just been taken changed it."""
         held = [
@@ -249,6 +261,7 @@ class Optimizers:
             for tensor in group["params"]
             if (leaf := self.trace.leaf(tensor)) is not None and leaf.serial in self.fingerprints and _may_stand_still(tensor, group)
         ]
+        self._current = {serial for serial, _ in held}
         for (serial, _), new in zip(held, fingerprints([tensor for _, tensor in held]), strict=True):
             steps = watched.facts.get(serial)
             if steps and steps[-1].step == watched.steps + 1:

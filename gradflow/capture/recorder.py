@@ -29,6 +29,7 @@ _Tensor = torch.Tensor
 _sequence = torch._C._autograd._get_sequence_nr
 _grad_enabled = torch.is_grad_enabled
 _DATA: Any = _Tensor.data
+_REQUIRES_GRAD: Any = _Tensor.requires_grad
 _SCALARS = frozenset({float, int, complex})
 
 
@@ -42,7 +43,6 @@ class Recorder(TorchFunctionMode):
         self.marked: set[int] = set()
         self.regions = GradRegions()
         self.running = RUNNING.serials
-        self._silent = silent_calls()
         self._kinds: dict[Any, CallKind] = {}
         self._special: dict[Any, Callable[..., Any]] = {
             _DATA.__get__: self._read_data,
@@ -52,7 +52,10 @@ class Recorder(TorchFunctionMode):
             torch.detach: self._detach,
             torch.detach_: self._detach,
             torch._C._set_grad_enabled: self._switch_grad,
+            _REQUIRES_GRAD.__set__: self._freeze,
+            _Tensor.requires_grad_: self._freeze,
         }
+        self._silent = silent_calls() - self._special.keys()
         for name, label in HOST_CALLS.items():
             method = getattr(_Tensor, name, None)
             if method is not None:
@@ -296,6 +299,15 @@ class Recorder(TorchFunctionMode):
             rewrite(self.trace, target, made, None)
         elif leaf is not None:
             leaf.written = leaf.written or not self.trace.stepping
+        return out
+
+    def _freeze(self, func: Any, args: Any, kwargs: Any) -> Any:
+        out = func(*args, **kwargs)
+        tensor = args[0]
+        if isinstance(tensor, torch.nn.Parameter) and not tensor.requires_grad:
+            found = user_frame(sys._getframe(2))
+            leaf = self.trace.leaf(tensor) or self.trace.add_leaf(tensor, None, 0)
+            leaf.frozen_at = None if found is None else Place(found.f_code, found.f_lasti)
         return out
 
     def _switch_grad(self, func: Any, args: Any, kwargs: Any) -> Any:

@@ -8,6 +8,7 @@ from gradflow.capture.inventory import Member, Root
 from gradflow.capture.optimizers import Optimizers
 from gradflow.capture.passes import Passes
 from gradflow.capture.registry import Registry
+from gradflow.capture.statistics import Statistics
 from gradflow.capture.values import Trace
 
 
@@ -25,4 +26,5 @@ class Seen:
     roots: list[Root]
     names: dict[int, str]
     traced: bool
+    statistics: Statistics = field(default_factory=Statistics)
     members: list[Member] = field(default_factory=list)

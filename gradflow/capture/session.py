@@ -25,6 +25,7 @@ from gradflow.capture.patches import RECORDERS, Patches
 from gradflow.capture.recorder import Recorder
 from gradflow.capture.registry import Registry
 from gradflow.capture.seen import Seen
+from gradflow.capture.statistics import PASSES_LOOKED_AT, Statistics
 from gradflow.capture.surrogate import project
 from gradflow.capture.trace import leaves_above
 from gradflow.capture.values import Trace
@@ -54,6 +55,7 @@ class Session:
         self.names: dict[int, str] = {}
         self.roots: list[Root] = []
         self.members: list[Member] = []
+        self.statistics = Statistics()
         self._steps = steps
         self._on_done = on_done
         self._patches = Patches()
@@ -182,11 +184,13 @@ class Session:
 
     def seen(self) -> Seen:
         """What this run gave so far."""
-        return Seen(self.trace, self.registry, self.passes, self.optimizers, self.roots, self.names, self.traced)
+        return Seen(self.trace, self.registry, self.passes, self.optimizers, self.roots, self.names, self.traced, self.statistics)
 
     def _passed(self, entry: Pass) -> None:
         for root in self.roots:
             root.trained = root.trained or root.module.training
+        if entry.number <= PASSES_LOOKED_AT:
+            self.statistics.note(self.registry.live())
         self.registry.keep_calls = False
         self.registry.last_call = None
         if not self.optimizers.seen and entry.number <= PASSES_WITHOUT_OPTIMIZER:

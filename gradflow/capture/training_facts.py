@@ -11,7 +11,7 @@ from gradflow.capture.passes import Pass
 from gradflow.capture.seen import Seen
 from gradflow.capture.source import site_of
 from gradflow.graph.flow import FlowGraph
-from gradflow.graph.recording import GradientCleared, NumericOrigin, StaleOptimizer, Trouble
+from gradflow.graph.recording import GradientCleared, NumericOrigin, RestlessStatistics, StaleOptimizer, Trouble
 from gradflow.graph.site import Site
 
 
@@ -43,6 +43,17 @@ def stale(seen: Seen, names: list[str], members: list[Member], indices: dict[int
             if new:
                 place = seen.registry.modules[members[new[0]].root_serial].place if members[new[0]].root_serial else None
                 found.append(StaleOptimizer(name, site_of(watched.place), site_of(place), tuple(new), ()))
+    return tuple(found)
+
+
+def restless(seen: Seen, paths: dict[int, str], indices: dict[int, int]) -> tuple[RestlessStatistics, ...]:
+    """Frozen normalisation layers whose running statistics moved, in the order built."""
+    found = []
+    for serial, module in seen.statistics.moved():
+        leaves = [seen.trace.leaf(parameter) for parameter in module.parameters(recurse=False)]
+        own = sorted(indices[leaf.serial] for leaf in leaves if leaf is not None and leaf.serial in indices)
+        if serial in paths and own:
+            found.append(RestlessStatistics(paths[serial], type(module).__name__, tuple(own)))
     return tuple(found)
 
 

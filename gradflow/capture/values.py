@@ -44,7 +44,21 @@ class Leaf:
     `gathered`: the whole tensor that stands for it in a forward pass, where the leaf itself is this process's shard.
     """
 
-    __slots__ = ("cast", "dtype", "gathered", "made_after", "made_in", "owner", "place", "ref", "serial", "shape", "step", "written")
+    __slots__ = (
+        "cast",
+        "dtype",
+        "frozen_at",
+        "gathered",
+        "made_after",
+        "made_in",
+        "owner",
+        "place",
+        "ref",
+        "serial",
+        "shape",
+        "step",
+        "written",
+    )
 
     def __init__(self, serial: int, tensor: torch.Tensor, place: Place | None, made_in: int, made_after: int) -> None:
         self.serial = serial
@@ -58,6 +72,7 @@ class Leaf:
         self.owner: tuple[int, str] | None = None
         self.written = False
         self.cast: Place | None = None
+        self.frozen_at: Place | None = None
         self.step: Step | None = None
 
 

@@ -70,6 +70,7 @@ def _joined(one: Recording, other: Recording) -> Recording:
         dropped=(*one.dropped, *(replace(entry, parameters=indices(entry.parameters)) for entry in other.dropped)),
         cleared=(*one.cleared, *(replace(entry, parameters=indices(entry.parameters)) for entry in other.cleared)),
         stale=(*one.stale, *(replace(entry, parameters=indices(entry.parameters)) for entry in other.stale)),
+        restless=(*one.restless, *(replace(entry, parameters=indices(entry.parameters)) for entry in other.restless)),
         origins=(
             *one.origins,
             *(

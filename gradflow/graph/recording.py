@@ -48,7 +48,8 @@ class StepFact:
     `grad_norm`: L2 norm over all elements, None where nothing was delivered; `finite`: no NaN or Inf in the gradient.
     `scale`: the largest gradient norm of any parameter of the same module in that step, for the relative noise floor.
     `lr`: the learning rate of its group, None where no optimizer stepped. `cleared`: a gradient had arrived, and `zero_grad` took it away
-    before the step. `moved`: the step changed the value, None where that was not measured.
+    before the step. `moved`: the step changed the value, None where that was not measured. `frozen`: it did not require a gradient when
+    the step was taken. `stale_norm`: L2 norm of what lay in `.grad` without a backward pass of this step, None where nothing did.
     """
 
     step: int
@@ -60,6 +61,8 @@ class StepFact:
     lr: float | None = None
     cleared: bool = False
     moved: bool | None = None
+    frozen: bool = False
+    stale_norm: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ class ParameterFact:
     class and shapes, empty if there is none. `made_late`: it was made after every optimizer of the program was built. `thawed`: it was
     frozen when the optimizers were built, and requires a gradient now. `peak_lr`: the highest learning rate that its group is known to
     reach. `largest_weight`: the largest absolute value in it. `cast`: where it was turned into half precision (`.to(torch.bfloat16)`,
-    `.half()`), None where that was not seen.
+    `.half()`), None where that was not seen. `frozen_at`: where it was frozen last, likewise. `decayed`: its group has a weight decay.
     `opaque`: why this run cannot tell, empty where it can. `siblings_trained`: another parameter of the same root got a gradient.
     """
 
@@ -101,6 +104,8 @@ class ParameterFact:
     peak_lr: float | None = None
     largest_weight: float | None = None
     cast: Site | None = None
+    frozen_at: Site | None = None
+    decayed: bool = False
     opaque: str = ""
     steps: tuple[StepFact, ...] = ()
 
@@ -161,6 +166,16 @@ class StaleOptimizer:
     old: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class RestlessStatistics:
+    """A normalisation layer whose parameters (indices) were frozen at every backward pass seen, and whose running statistics moved all the
+    same: its path and class."""
+
+    module: str
+    kind: str
+    parameters: tuple[int, ...]
+
+
 class Trouble(str, Enum):
     """What goes wrong in the numbers of a backward pass."""
 
@@ -211,6 +226,7 @@ class Recording:
     dropped: tuple[GradientDropped, ...] = ()
     cleared: tuple[GradientCleared, ...] = ()
     stale: tuple[StaleOptimizer, ...] = ()
+    restless: tuple[RestlessStatistics, ...] = ()
     origins: tuple[NumericOrigin, ...] = ()
     notes: tuple[str, ...] = ()
     crash: str = ""

@@ -20,6 +20,7 @@ from gradflow.graph.recording import (
     OptimizerFact,
     ParameterFact,
     Recording,
+    RestlessStatistics,
     StaleOptimizer,
     StepFact,
     Target,
@@ -66,6 +67,7 @@ class Program:
         self.cleared: list[GradientCleared] = []
         self.stale: list[StaleOptimizer] = []
         self.origins: list[NumericOrigin] = []
+        self.restless: list[RestlessStatistics] = []
         self.crash = ""
         self.timed_out = False
 
@@ -148,6 +150,7 @@ class Program:
             cleared=tuple(self.cleared),
             stale=tuple(self.stale),
             origins=tuple(self.origins),
+            restless=tuple(self.restless),
             crash=self.crash,
             timed_out=self.timed_out,
         )
