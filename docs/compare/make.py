@@ -22,7 +22,8 @@ DRAWINGS = {
     "torchviz": "import torchviz; dot = torchviz.make_dot(loss, params=dict(model.named_parameters()))",
     "torchview": "import torchview; dot = torchview.draw_graph(model, input_data=x, depth=2).visual_graph",
     "torchlens": (
-        "import torchlens; dot = torchlens.trace(model, x).draw(vis_save_only=True, vis_fileformat='dot', vis_outpath=place, return_graph=True)"
+        "import torchlens; trace = torchlens.trace(model, x); "
+        "dot = trace.draw(vis_save_only=True, vis_fileformat='dot', vis_outpath=place, return_graph=True)"
     ),
 }
 PROGRAM = """\
