@@ -166,7 +166,9 @@ def _pill_attributes(pill: Pill, palette: Palette) -> dict[str, str]:
 
 def _arrow_attributes(arrow: Arrow, drawing: Drawing, palette: Palette) -> dict[str, str]:
     if arrow.tie:
-        return {"color": palette.line, "penwidth": "1.2", "style": "dotted", "arrowhead": "none"}
+        excerpt = drawing.boxes[arrow.source].shape
+        color = palette.mark[excerpt.verdict] if isinstance(excerpt, Excerpt) else palette.line
+        return {"color": color, "penwidth": "1.8", "style": "dotted", "arrowhead": "none"}
     mark = _arrow_color(arrow, drawing, palette)
     attributes = {
         Flow.GRADIENT: {"color": mark, "penwidth": "2.4", "arrowsize": ".8"},

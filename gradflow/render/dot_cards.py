@@ -121,6 +121,7 @@ def legend_label(palette: Palette, drawing: Drawing) -> str:
     flows = {arrow.flow for arrow in drawing.arrows if not arrow.tie}
     lines = (
         (Flow.GRADIENT, palette.mark[Verdict.LIVE], "gradient", "flows back"),
+        (Flow.ZERO, palette.mark[Verdict.ZERO], "zero", "comes back"),
         (Flow.DEAD, palette.mark[Verdict.SEVERED], "no gradient", "values only"),
         (Flow.VALUE, palette.line, "values", "that need no gradient"),
     )

@@ -52,7 +52,7 @@ class _Assembly:
             Arrow(
                 number_of[source],
                 number_of[target],
-                flow,
+                self._flow(source, target, flow),
                 skip=rank[target] - rank[source] != 1 and not (source in on_trunk and target in on_trunk and rank[target] < rank[source]),
                 label=self._label(source, target, flow, rank),
                 head=target[0] != "cut",
@@ -63,12 +63,18 @@ class _Assembly:
         direction = self._direction(boxes, max(rank.values(), default=0))
         return Drawing(title, subtitle, tuple(boxes), tuple(arrows), tuple(self.frames), direction, described(boxes)).check()
 
+    def _flow(self, source: Unit, target: Unit, flow: Flow) -> Flow:
+        """A gradient that comes back as zero is no gradient to the eye."""
+        verdicts = {row.verdict for row in self._shapes.rows(source)} - {Verdict.FROZEN}
+        nothing = target[0] == "cut" and self._shapes.verdict_at(target) is Verdict.ZERO
+        return Flow.ZERO if flow is Flow.GRADIENT and (verdicts == {Verdict.ZERO} or nothing) else flow
+
     def _direction(self, boxes: Sequence[Box], longest: int) -> Direction:
         """To the right for a short chain, which is read like a line of text; else down."""
         cards = sum(isinstance(box.shape, Card) for box in boxes)
         excerpts = sum(isinstance(box.shape, Excerpt) for box in boxes)
         straight = all(frame.region for frame in self.frames) and longest >= len(boxes) - 1 - (excerpts > 0)
-        return Direction.RIGHT if straight and excerpts <= 1 and cards + 2 * excerpts <= 6 else Direction.DOWN
+        return Direction.RIGHT if straight and excerpts <= 1 and cards + 2 * excerpts <= 5 else Direction.DOWN
 
     def _chosen(self) -> list[Unit]:
         """The units on the page: all, or those in one module and their neighbours."""

@@ -125,10 +125,14 @@ class ModuleTree:
         return opened
 
     def _opens_alone(self, path: str) -> bool:
-        """Whether nothing at or round the module at `path` is folded, so that opening it shows one module and not many."""
-        return bool(self._branches[path].children) and all(
-            self.canonical(one) == one and len(self.run(one)) == 1 for one in ancestors(path)
-        )
+        """Whether opening the module at `path` shows modules, and each once: nothing at or round it is folded.
+
+        One that holds parameters beside modules stays closed: it is a layer (attention, an adapter) more often than a stage.
+        """
+        branch = self._branches[path]
+        if not branch.children or (branch.own and path):
+            return False
+        return all(self.canonical(one) == one and len(self.run(one)) == 1 for one in ancestors(path))
 
     def _owner(self, number: int) -> str:
         row = self.rows[number]

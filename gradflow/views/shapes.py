@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gradflow.report import ParameterRow
+from gradflow.verdict import Verdict
 from gradflow.views.contraction import INPUT, Contracted, Unit
 from gradflow.views.drawing import Box, Card, Excerpt, Flow, Join, Pill, Row
 from gradflow.views.excerpts import excerpt_at
@@ -73,6 +74,10 @@ class Shapes:
         if unit == INPUT:
             return Pill("input")
         return Pill(f"line {unit[3]}" if unit[0] in ("join", "op", "line") else unit[1], "outside")
+
+    def verdict_at(self, unit: Unit) -> Verdict:
+        """What the finding at a cut's place makes of the parameters behind it."""
+        return excerpt_at(self._report, self.mark(unit)).verdict
 
     def mark(self, unit: Unit) -> Mark:
         """The place at which the card of a cut stands."""

@@ -210,3 +210,27 @@ def test_the_description_names_what_the_picture_shows() -> None:
 def test_a_join_says_what_its_inputs_bring() -> None:
     joins = [box.shape for box in draw_view(examples.gpt(50)).boxes if isinstance(box.shape, Join)]
     assert {(join.sign, join.flow) for join in joins} == {("+", Flow.GRADIENT)}
+
+
+def test_a_gradient_that_comes_back_as_zero_has_an_arrow_of_its_own() -> None:
+    program = examples.Program()
+    program.layer("dead", Verdict.ZERO)
+    program.layer("head")
+    x = program.call("relu", "", [program.linear("dead", [])], 30)
+    site = program.site(30)
+    program.find("GF201", "zero-gradient", "the gradient is zero", ["dead.weight", "dead.bias"], site)
+    program.loss([program.linear("head", [x], 31)])
+    drawing = draw_view(program.report())
+    assert flows(drawing)["dead", "cut"] is Flow.ZERO
+    assert flows(drawing)["cut", "head"] is Flow.GRADIENT
+    assert excerpts(drawing)[0].headline.startswith("the gradient becomes zero here")
+
+
+def test_a_layer_with_parameters_and_modules_inside_stays_closed() -> None:
+    program = examples.Program()
+    program.parameter("attention.in_proj_weight", kind="MultiheadAttention")
+    program.layer("attention.out_proj")
+    program.layer("head")
+    x = program.call("attend", "attention", [], uses=("attention.in_proj_weight", "attention.out_proj.weight", "attention.out_proj.bias"))
+    program.loss([program.linear("head", [x])])
+    assert list(cards(draw_view(program.report()))) == ["attention", "head"]
