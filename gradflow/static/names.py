@@ -70,13 +70,22 @@ Resolved = Class | Function | Assigned | Module | str | None
 
 
 class Package:
-    """The files that names lead to, each read at most once. `opened` are the paths of all that were read, and of those not found."""
+    """The files that names lead to, each read at most once.
+
+    `opened` are the paths of all that were looked into, `missing` those that an import may have meant and that do not exist.
+    """
 
     def __init__(self, show: Callable[[Path], str]) -> None:
         self._show = show
         self._modules: dict[Path, Module | None] = {}
         self._found: dict[tuple[Path, str, int], Path | None] = {}
-        self.opened: list[Path] = []
+        self.opened: set[str] = set()
+        self.missing: set[str] = set()
+
+    @property
+    def size(self) -> int:
+        """How many files are kept."""
+        return len(self._modules)
 
     def add(self, source: Source) -> Module:
         """The module of a source that was read already."""
@@ -94,7 +103,7 @@ class Package:
                 self._modules[path] = None
             else:
                 self._modules[path] = _module_of(source, path) if source.tree is not None else None
-        self.opened.append(path)
+        self.opened.add(str(path))
         return self._modules[path]
 
     def lookup(self, module: Module, name: str, depth: int = 0) -> Resolved:
@@ -137,23 +146,38 @@ class Package:
         key = (module.folder, dotted, level)
         if key not in self._found:
             self._found[key] = _find(module.folder, dotted, level)
-        return self._found[key]
+        found = self._found[key]
+        if found is None:
+            self.missing.update(_candidates(module.folder, dotted, level))
+        return found
 
 
 def _find(folder: Path, dotted: str, level: int) -> Path | None:
     """The file of a module: relative to `folder`, in the package that `folder` belongs to, or beside the file itself."""
+    place = _place_of(folder, dotted, level)
+    return _existing(place) if place is not None else None
+
+
+def _candidates(folder: Path, dotted: str, level: int) -> tuple[str, ...]:
+    """The paths that an import would be taken for, if they were there."""
+    place = _place_of(folder, dotted, level)
+    return (f"{place}.py", f"{place}/__init__.py") if place is not None else ()
+
+
+def _place_of(folder: Path, dotted: str, level: int) -> Path | None:
+    """The path of a module without its suffix, whether it is there or not; None where it lies outside of the package."""
     parts = dotted.split(".") if dotted else []
     if level:
         base = folder
         for _ in range(level - 1):
             base = base.parent
-        return _existing(base.joinpath(*parts))
+        return base.joinpath(*parts)
     top = folder
     while (top / "__init__.py").is_file() and top.parent != top:
         top = top.parent
     # `top` is the folder that holds the package, or the script's own folder. Only the package itself is followed, not its neighbours.
     inside = top == folder or parts[0] == folder.relative_to(top).parts[0]
-    return _existing(top.joinpath(*parts)) if inside else None
+    return top.joinpath(*parts) if inside else None
 
 
 def _existing(path: Path) -> Path | None:
