@@ -54,7 +54,7 @@ class _Assembly:
                 number_of[target],
                 self._flow(source, target, flow),
                 skip=rank[target] - rank[source] != 1 and not (source in on_trunk and target in on_trunk and rank[target] < rank[source]),
-                label=self._label(source, target, flow, rank),
+                label=self._label(source, target, self._flow(source, target, flow), rank),
                 head=target[0] != "cut",
             )
             for (source, target), flow in flows.items()
@@ -159,7 +159,7 @@ class _Assembly:
         key = f"region {site.file}:{site.line} {around}"
         if key not in self.frame_of:
             text = site.source.strip() or flow.cuts[region].label
-            self.frames.append(Frame(clipped(text, 60), f"line {site.line}", parent, region=True))
+            self.frames.append(Frame(clipped(text, 36), f"line {site.line}", parent, region=True))
             self.frame_of[key] = len(self.frames) - 1
         return self.frame_of[key]
 

@@ -79,6 +79,7 @@ class _Contraction:
             if self._state.shown[number] and node.kind is not NodeKind.PARAMETER:
                 self._visit(number, node, edges[offsets[number] : offsets[number + 1]].tolist())
         self._place_the_rest()
+        self._drop_dead_ends()
         if INPUT in self._out.units:
             self._out.units = {INPUT: [], **self._out.units}
         for unit, counts in self._calls.items():
@@ -221,6 +222,21 @@ class _Contraction:
                 own: Unit = ("own", owner)
                 self._out.units.setdefault(own, [])
                 self._out.parameters.setdefault(own, []).append(number)
+
+    def _drop_dead_ends(self) -> None:
+        """Drops lines that show no parameter and feed no unit: what only writes parameters (a copy, an average) is no way to the loss."""
+        idle = [unit for unit in self._out.units if unit[0] in ("line", "join", "op") and not self._out.parameters.get(unit)]
+        feeds = Counter(source for source, _ in self._out.flows)
+        while idle:
+            gone = {unit for unit in idle if not feeds[unit]}
+            if not gone:
+                return
+            idle = [unit for unit in idle if unit not in gone]
+            for pair in [pair for pair in self._out.flows if pair[1] in gone]:
+                del self._out.flows[pair]
+                feeds[pair[0]] -= 1
+            for unit in gone:
+                del self._out.units[unit]
 
     def _flow_of(self, stream: _Stream, target: int) -> Flow:
         if stream.unbroken and self._state.arrives[target]:

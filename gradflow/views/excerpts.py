@@ -6,7 +6,7 @@ from gradflow.graph.site import Site
 from gradflow.report import Finding, Report, Role, Severity
 from gradflow.verdict import Verdict
 from gradflow.views.drawing import Excerpt
-from gradflow.views.flow_state import Mark
+from gradflow.views.flow_state import STOPS, Mark
 from gradflow.views.words import clipped, finding_word, one_line, worst_of
 
 LINES = 3
@@ -21,7 +21,7 @@ def excerpt_at(report: Report, mark: Mark) -> Excerpt:
     sites = [site for finding in findings for site in _causes(finding) if (site.file, site.line) == mark.place]
     intended = all(finding.severity is Severity.INFO for finding in findings)
     stop = _TURNS.get(findings[0].code) or ("stop-gradient, as intended" if intended else "gradient stops here")
-    labels = ", ".join(mark.labels) or _note(findings[0])
+    labels = ", ".join(mark.labels) if findings[0].code not in STOPS else _note(findings[0])
     headline = f"{stop}: {labels}" if labels else stop
     return Excerpt(
         headline=clipped(one_line(headline), 70),

@@ -23,7 +23,7 @@ Place = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A place where findings stand in the flow: their numbers, and the labels of the cuts there, as `.detach()`."""
+    """A place where findings stand in the flow: their numbers, and the labels of the cuts or calls there, as `.detach()`."""
 
     place: Place
     findings: tuple[int, ...]
@@ -78,7 +78,9 @@ def _marks(report: Report) -> tuple[dict[int, Place], dict[int, Place], dict[Pla
     for number, node in enumerate(flow.nodes):
         if node.site in by_site and node.kind is not NodeKind.PARAMETER:
             place = node_marks[number] = _spot(flow.sites[node.site])[:2]
-            found.setdefault(place, (set(), {}))[0].update(by_site[node.site])
+            findings, labels = found.setdefault(place, (set(), {}))
+            findings.update(by_site[node.site])
+            labels[node.label] = None
     marks = {place: Mark(place, tuple(sorted(findings)), tuple(labels)) for place, (findings, labels) in found.items()}
     return cut_marks, node_marks, marks
 

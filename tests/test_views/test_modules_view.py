@@ -234,3 +234,18 @@ def test_a_layer_with_parameters_and_modules_inside_stays_closed() -> None:
     x = program.call("attend", "attention", [], uses=("attention.in_proj_weight", "attention.out_proj.weight", "attention.out_proj.bias"))
     program.loss([program.linear("head", [x])])
     assert list(cards(draw_view(program.report()))) == ["attention", "head"]
+
+
+def test_a_line_that_only_writes_parameters_is_not_drawn() -> None:
+    program = examples.Program()
+    program.layer("slow", Verdict.FROZEN)
+    program.layer("fast")
+    copied = program.call("deepcopy", "", [], 3, uses=("fast.weight",))
+    program.builder.edge(
+        copied, program.builder.node(examples.Node(examples.NodeKind.PARAMETER, "slow.weight", parameter=0)), examples.EdgeKind.INERT
+    )
+    program.parameters["slow.weight"] = len(program.builder.nodes) - 1
+    program.loss([program.linear("fast", [program.linear("slow", [])])])
+    drawing = draw_view(program.report())
+    assert list(cards(drawing)) == ["slow", "fast"]
+    assert flows(drawing)["slow", "fast"] is Flow.VALUE
