@@ -16,6 +16,8 @@ from gradflow.static.scopes import scopes_of
 
 SYNTAX = ("GF000", "unreadable-source")
 ABOUT_TORCH = re.compile(r"torch|\bnn\b|lightning|Module")
+BUILDING = ("__init__", "build", "_build", "make", "_make", "init", "_init", "reset", "_reset", "from_", "load", "_load", "setup")
+"""Beginnings of the names of methods that build layers once."""
 IN_PLAIN_CONTAINER = re.compile(r"self\.\w+(?:\s*:[^=\n]+)?\s*=\s*(?:\[|\{|list\(|dict\(|\()|self\.\w+\.append\(|self\.\w+\[[^\]]+\]\s*=")
 
 
@@ -53,11 +55,12 @@ def classes_of(tree: ast.Module, module: Module) -> Iterator[Class]:
 
 def _worth_following(owner: Class, relevance: Relevance) -> bool:
     """Whether a gradient may stop in the class, or it builds layers where they are not registered or do not last."""
-    init, forward = owner.methods.get("__init__"), owner.methods.get("forward")
+    init = owner.methods.get("__init__")
     segment = owner.module.source.segment
     if init is not None and IN_PLAIN_CONTAINER.search(segment(init)):
         return True
-    if forward is not None and BUILDS_IN_FORWARD.search(segment(forward)):
+    running = [node for name, node in owner.methods.items() if not name.startswith(BUILDING)]
+    if any(BUILDS_IN_FORWARD.search(segment(node)) for node in running):
         return True
     return relevance.worth_following(owner)
 

@@ -1,0 +1,258 @@
+"""Each rule on texts that it must flag and on texts that only look like them. Severities are those at which `lint` fails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from read_files import codes_of, findings_of
+
+from gradflow.report import Severity
+
+HEAD = "import copy\nimport torch\nimport torch.nn as nn\nimport torch.nn.functional as F\nfrom torch.autograd import Function, Variable\n"
+
+
+def module(init: str, forward: str, more: str = "") -> str:
+    """A file with one module; `init` and `forward` are statements."""
+    lines = [*(f"        {line}" for line in init.splitlines()), "", "    def forward(self, x):"]
+    lines += [f"        {line}" for line in forward.splitlines()]
+    return (
+        HEAD
+        + "\nclass Net(nn.Module):\n    def __init__(self, device=None):\n        super().__init__()\n"
+        + "\n".join(lines)
+        + "\n"
+        + more
+    )
+
+
+TRAIN = "model = Net()\nopt = torch.optim.SGD(model.parameters(), lr=0.1)\n"
+
+FLAGGED = {
+    "GF101 a gate that is only compared": (
+        "GF101",
+        module("self.gate, self.out = nn.Linear(2, 2), nn.Linear(2, 2)", "mask = self.gate(x) > 0\nreturn self.out(x) * mask"),
+    ),
+    "GF101 indices of topk": (
+        "GF101",
+        module(
+            "self.router, self.out = nn.Linear(2, 4), nn.Linear(2, 2)",
+            "_, chosen = self.router(x).topk(2)\nreturn self.out(x)[chosen]",
+        ),
+    ),
+    "GF101 sample of a distribution": (
+        "GF101",
+        module(
+            "self.mean, self.out = nn.Linear(2, 2), nn.Linear(2, 1)",
+            "z = torch.distributions.Normal(self.mean(x), 1.0).sample()\nreturn self.out(z)",
+        ),
+    ),
+    "GF101 an argmax between two parts": (
+        "GF101",
+        module("self.emb, self.enc = nn.Embedding(9, 2), nn.Linear(2, 9)", "return self.emb(self.enc(x).argmax(-1))"),
+    ),
+    "GF101 rounded to whole numbers": (
+        "GF101",
+        module("self.where, self.out = nn.Linear(2, 1), nn.Linear(2, 2)", "i = self.where(x).long()\nreturn self.out(x) + i"),
+    ),
+    "GF101 a float of a parameter": (
+        "GF101",
+        module("self.scale = nn.Parameter(torch.ones(1))\nself.out = nn.Linear(2, 2)", "return self.out(x) * float(self.scale)"),
+    ),
+    "GF102 a layer that is never read": ("GF102", module("self.fc1 = nn.Linear(2, 2)\nself.fc2 = nn.Linear(2, 2)", "return self.fc1(x)")),
+    "GF103 a list": (
+        "GF103",
+        module("self.parts = [nn.Linear(2, 2) for _ in range(3)]", "for part in self.parts:\n    x = part(x)\nreturn x"),
+    ),
+    "GF103 a list that is filled": (
+        "GF103",
+        module(
+            "self.parts = []\nfor _ in range(3):\n    self.parts.append(nn.Linear(2, 2))",
+            "for part in self.parts:\n    x = part(x)\nreturn x",
+        ),
+    ),
+    "GF103 a dict": ("GF103", module('self.parts = {"a": nn.Linear(2, 2)}', 'return self.parts["a"](x)')),
+    "GF103 a tuple": ("GF103", module("self.parts = (nn.Linear(2, 2), nn.Linear(2, 2))", "return self.parts[0](x)")),
+    "GF103 a Parameter that is moved": ("GF103", module("self.w = nn.Parameter(torch.ones(2)).to(device)", "return x * self.w")),
+    "GF103 a Parameter that is scaled": ("GF103", module("self.w = nn.Parameter(torch.ones(2)) * 0.1", "return x * self.w")),
+    "GF104 a layer in forward": ("GF104", module("pass", "return nn.Linear(2, 2)(x)")),
+    "GF104 a layer in a helper": (
+        "GF104",
+        module("pass", "return self._mix(x)", "\n    def _mix(self, x):\n        fc = nn.Linear(2, 2)\n        return fc(x)\n"),
+    ),
+    "GF104 a computed weight as a Parameter": (
+        "GF104",
+        module(
+            "self.make = nn.Linear(2, 2)\nself.out = nn.Linear(2, 2)", "w = nn.Parameter(self.make(x))\nreturn F.linear(self.out(x), w)"
+        ),
+    ),
+    "GF105 a tensor of losses": (
+        "GF105",
+        HEAD + "def step(model, xs):\n    losses = [model(x).mean() for x in xs]\n"
+        "    loss = torch.tensor(losses, requires_grad=True).mean()\n    loss.backward()\n",
+    ),
+    "GF105 a Variable of a loss": (
+        "GF105",
+        HEAD + "def step(loss):\n    loss = Variable(loss, requires_grad=True)\n    loss.backward()\n",
+    ),
+    "GF105 returned by a loss function": (
+        "GF105",
+        HEAD + "def my_loss(a, b):\n    loss = F.mse_loss(a, b)\n    return torch.tensor(loss, requires_grad=True)\n\n"
+        "my_loss(1, 2).backward()\n",
+    ),
+    "GF106 None for a weight": (
+        "GF106",
+        module("self.scale = nn.Parameter(torch.ones(1))\nself.fc = nn.Linear(2, 2)", "return Scale.apply(self.fc(x), self.scale)")
+        + "\nclass Scale(Function):\n    @staticmethod\n    def forward(ctx, x, s):\n        ctx.save_for_backward(x, s)\n"
+        "        return x * s\n\n    @staticmethod\n    def backward(ctx, g):\n"
+        "        x, s = ctx.saved_tensors\n        return g * s, None\n",
+    ),
+    "GF302 a head that is replaced": (
+        "GF302",
+        HEAD + TRAIN + "model.head = nn.Linear(2, 3)\nfor x in range(3):\n    model(x).backward()\n    opt.step()\n    opt.zero_grad()\n",
+    ),
+    "GF303 cleared before the step": (
+        "GF303",
+        HEAD + TRAIN + "for x in range(3):\n    loss = model(x)\n    loss.backward()\n    opt.zero_grad()\n    opt.step()\n",
+    ),
+    "GF401 never cleared": ("GF401", HEAD + TRAIN + "for x in range(3):\n    loss = model(x)\n    loss.backward()\n    opt.step()\n"),
+    "GF402 require_grad": ("GF402", HEAD + "for p in nn.Linear(2, 2).parameters():\n    p.require_grad = False\n"),
+    "GF402 not called": ("GF402", HEAD + TRAIN + "for x in range(3):\n    opt.zero_grad\n    model(x).backward()\n    opt.step()\n"),
+    "GF403 computed under no_grad": (
+        "GF403",
+        HEAD + "def step(model, x):\n    with torch.no_grad():\n        loss = model(x).mean()\n    loss.backward()\n",
+    ),
+}
+
+SILENT = {
+    "a comparison beside a live way": module(
+        "self.gate, self.out = nn.Linear(2, 2), nn.Linear(2, 2)", "g = self.gate(x)\nreturn self.out(x) * g * (g > 0)"
+    ),
+    "values of topk": module(
+        "self.router, self.out = nn.Linear(2, 4), nn.Linear(2, 2)",
+        "weights, chosen = self.router(x).topk(2)\nreturn self.out(x)[chosen] * weights",
+    ),
+    "rsample": module(
+        "self.mean, self.out = nn.Linear(2, 2), nn.Linear(2, 1)",
+        "z = torch.distributions.Normal(self.mean(x), 1.0).rsample()\nreturn self.out(z)",
+    ),
+    "log_prob of a sample": module(
+        "self.mean = nn.Linear(2, 2)",
+        "d = torch.distributions.Normal(self.mean(x), 1.0)\na = d.sample()\nreturn a, d.log_prob(a)",
+    ),
+    "a buffer": module(
+        'self.register_buffer("scale", torch.ones(1))\nself.out = nn.Linear(2, 2)', "return self.out(x) * self.scale.item()"
+    ),
+    "a frozen Parameter": module(
+        "self.scale = nn.Parameter(torch.ones(1), requires_grad=False)\nself.out = nn.Linear(2, 2)",
+        "return self.out(x) * float(self.scale)",
+    ),
+    "a target that is a copy": module(
+        "self.online = nn.Linear(2, 2)\nself.slow = copy.deepcopy(self.online)",
+        "with torch.no_grad():\n    y = self.slow(x)\nreturn self.online(x) - y",
+    ),
+    "a name that says target": module(
+        "self.online, self.target_net = nn.Linear(2, 2), nn.Linear(2, 2)",
+        "with torch.no_grad():\n    y = self.target_net(x)\nreturn self.online(x) - y",
+    ),
+    "a whole forward without parameters": HEAD
+    + "class Rope(nn.Module):\n    def __init__(self):\n        super().__init__()\n        self.register_buffer('f', torch.ones(2))\n\n"
+    "    @torch.no_grad()\n    def forward(self, x):\n        return x * self.f\n",
+    "a layer read through getattr": module(
+        "self.fc1 = nn.Linear(2, 2)\nself.fc2 = nn.Linear(2, 2)", "for i in (1, 2):\n    x = getattr(self, f'fc{i}')(x)\nreturn x"
+    ),
+    "a layer that is kept for old weights": module(
+        "self.fc1 = nn.Linear(2, 2)\nself.fc2 = nn.Linear(2, 2)  # unused, kept so that old checkpoints load", "return self.fc1(x)"
+    ),
+    "a list that is also registered": module(
+        "self.a = nn.Linear(2, 2)\nself.b = nn.Linear(2, 2)\nself.parts = [self.a, self.b]",
+        "for part in self.parts:\n    x = part(x)\nreturn x",
+    ),
+    "a list that becomes a ModuleList": module(
+        "parts = [nn.Linear(2, 2) for _ in range(3)]\nself.parts = nn.ModuleList(parts)",
+        "for part in self.parts:\n    x = part(x)\nreturn x",
+    ),
+    "a list whose members are added": module(
+        "self.parts = [nn.Linear(2, 2) for _ in range(3)]\nfor i, part in enumerate(self.parts):\n    self.add_module(str(i), part)",
+        "for part in self.parts:\n    x = part(x)\nreturn x",
+    ),
+    "a list of functions": module("self.acts = [nn.ReLU(), nn.Tanh()]\nself.fc = nn.Linear(2, 2)", "return self.acts[0](self.fc(x))"),
+    "a Parameter that is cast before": module("self.w = nn.Parameter(torch.ones(2).to(device))", "return x * self.w"),
+    "a layer made once": module("self.fc = None", "if self.fc is None:\n    self.fc = nn.Linear(x.shape[-1], 2)\nreturn self.fc(x)"),
+    "an activation in forward": module(
+        "self.fc = nn.Linear(2, 2)", "return nn.ReLU()(nn.LayerNorm(2, elementwise_affine=False)(self.fc(x)))"
+    ),
+    "a layer that borrows weights": module(
+        "self.w = nn.Parameter(torch.ones(2, 2))", "fc = nn.Linear(2, 2)\ndel fc.weight\nfc.weight = self.w\nreturn fc(x)"
+    ),
+    "a learnable input": HEAD + "def attack(model, x0):\n    x = torch.tensor(x0, requires_grad=True)\n    loss = model(x).mean()\n"
+    "    loss.backward()\n    return x.grad\n",
+    "a hand-made parameter": HEAD + "w = torch.tensor([1.0, 2.0], requires_grad=True)\nloss = (w ** 2).sum()\nloss.backward()\n",
+    "an accumulator that begins at zero": HEAD
+    + "def step(model, xs):\n    loss = torch.tensor(0.0, requires_grad=True)\n    for x in xs:\n"
+    "        loss = loss + model(x)\n    loss.backward()\n",
+    "None for a flag": module("self.fc = nn.Linear(2, 2)", "return Scale.apply(self.fc(x), 3)")
+    + "\nclass Scale(Function):\n    @staticmethod\n    def forward(ctx, x, n):\n        return x * n\n\n"
+    "    @staticmethod\n    def backward(ctx, g):\n        return g, None\n",
+    "None in one of two returns": module(
+        "self.scale = nn.Parameter(torch.ones(1))\nself.fc = nn.Linear(2, 2)", "return Scale.apply(self.fc(x), self.scale)"
+    )
+    + "\nclass Scale(Function):\n    @staticmethod\n    def forward(ctx, x, s):\n        return x * s\n\n    @staticmethod\n"
+    "    def backward(ctx, g):\n        if not ctx.needs_input_grad[1]:\n            return g, None\n        return g, g.sum()\n",
+    "replaced before the optimizer": HEAD
+    + "model = Net()\nmodel.head = nn.Linear(2, 3)\nopt = torch.optim.SGD(model.parameters(), lr=0.1)\nopt.step()\nopt.zero_grad()\n",
+    "replaced, then a new optimizer": HEAD
+    + TRAIN
+    + "model.head = nn.Linear(2, 3)\nopt = torch.optim.SGD(model.parameters(), lr=0.1)\nopt.step()\nopt.zero_grad()\n",
+    "cleared before backward": HEAD
+    + TRAIN
+    + "for x in range(3):\n    loss = model(x)\n    opt.zero_grad()\n    loss.backward()\n    opt.step()\n",
+    "cleared after the step": HEAD + TRAIN + "for x in range(3):\n    model(x).backward()\n    opt.step()\n    opt.zero_grad()\n",
+    "two optimizers": HEAD + TRAIN + "other = torch.optim.SGD(model.parameters(), lr=1)\nfor x in range(3):\n    model(x).backward()\n"
+    "    other.zero_grad()\n    opt.step()\n    opt.zero_grad()\n",
+    "gradients set to None": HEAD
+    + TRAIN
+    + "for x in range(3):\n    for p in model.parameters():\n        p.grad = None\n    model(x).backward()\n    opt.step()\n",
+    "requires_grad": HEAD + "for p in nn.Linear(2, 2).parameters():\n    p.requires_grad = False\n",
+    "an attribute of its own": HEAD + "class A:\n    def __init__(self):\n        self.require_grad = False\n",
+    "computed outside, logged inside": HEAD + "def step(model, x):\n    loss = model(x).mean()\n    with torch.no_grad():\n"
+    "        shown = loss * 2\n    loss.backward()\n    return shown\n",
+    "grads on again": HEAD + "def step(model, x):\n    with torch.no_grad():\n        with torch.enable_grad():\n"
+    "            loss = model(x).mean()\n    loss.backward()\n",
+}
+
+
+@pytest.mark.parametrize("name", FLAGGED)
+def test_a_fault_is_flagged_with_its_code_alone(name: str, tmp_path: Path) -> None:
+    code, text = FLAGGED[name]
+    assert codes_of(text, tmp_path) == [code]
+
+
+@pytest.mark.parametrize("name", SILENT)
+def test_what_only_looks_like_a_fault_is_not_flagged(name: str, tmp_path: Path) -> None:
+    assert codes_of(SILENT[name], tmp_path) == []
+
+
+def test_a_layer_that_another_file_reads_is_used(tmp_path: Path) -> None:
+    text = FLAGGED["GF102 a layer that is never read"][1]
+    (tmp_path / "other.py").write_text("def head(net, x):\n    return net.fc2(x)\n", "utf-8")
+    (tmp_path / "model.py").write_text(text, "utf-8")
+    from gradflow.static.lint import Lookout, lint_paths
+
+    assert lint_paths([tmp_path], Lookout()).findings == ()
+    assert [finding.code for finding in lint_paths([tmp_path / "model.py"], Lookout()).findings] == ["GF102"]
+
+
+def test_a_class_in_which_nothing_learns_and_a_file_that_does_not_train_is_info(tmp_path: Path) -> None:
+    text = module("self.fc = nn.Linear(2, 2)", "with torch.no_grad():\n    return self.fc(x)")
+    (finding,) = findings_of(text, tmp_path)
+    assert finding.severity is Severity.INFO
+    assert "may be cut off" in finding.message
+    (finding,) = findings_of(text + "\nnet = Net()\nnet(torch.ones(2)).sum().backward()\n", tmp_path)
+    assert finding.severity is Severity.ERROR
+
+
+def test_a_base_class_that_is_not_known_makes_it_a_warning(tmp_path: Path) -> None:
+    text = module("self.a, self.b = nn.Linear(2, 2), nn.Linear(2, 2)", "return self.b(self.a(x).detach())")
+    text = "from elsewhere import PreTrainedModel\n" + text.replace("class Net(nn.Module)", "class Net(PreTrainedModel)")
+    (finding,) = findings_of(text, tmp_path)
+    assert finding.severity is Severity.WARNING and "may be" in finding.message
