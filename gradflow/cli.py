@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import pathlib
 import shutil
 import sys
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from gradflow.cli_pictures import (
     diff,
     format_of,
     needs_graph,
+    pages_of_checks,
     read_report,
     split_graph_words,
     write_picture,
@@ -337,15 +339,10 @@ def _rendered(report: Report, options: argparse.Namespace) -> str:
         unicode=to_file or _speaks_unicode(sys.stdout.encoding),
         verbose=options.verbose,
         graph=options.graph,
-        pages=_pages() if options.format == "sarif" else None,
+        links="" if to_file else pathlib.Path.cwd().as_uri(),
+        pages=pages_of_checks() if options.format == "sarif" else None,
     )
     return render(report, options.format, display)
-
-
-def _pages() -> dict[str, str]:
-    from gradflow.checks.explain import pages
-
-    return {name.removesuffix(".md"): text for name, text in pages().items()}
 
 
 def _has_color() -> bool:

@@ -181,3 +181,10 @@ def needs_graph(report: Report) -> None:
     """Raises UsageError for a report out of a file that holds no flow graph."""
     if report.parameters and not report.flow.nodes:
         raise UsageError(WITHOUT_GRAPH)
+
+
+def pages_of_checks() -> dict[str, str]:
+    """The page of each check in markdown, by code."""
+    from gradflow.checks.explain import pages
+
+    return {name.removesuffix(".md"): text for name, text in pages().items()}

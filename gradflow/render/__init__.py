@@ -15,6 +15,7 @@ class Display:
 
     `width` is in columns. `color` allows ANSI escapes. Without `unicode` the text is ASCII. `verbose` folds nothing. `graph` adds the flow
     graph to formats that can hold it. `pages` has the page of each check, by code, for formats that explain it.
+    `links` is the URI of the folder to which file names are relative, where the terminal follows links (OSC 8); empty: none are made.
     """
 
     width: int = 100
@@ -23,6 +24,7 @@ class Display:
     verbose: bool = False
     graph: bool = False
     pages: Mapping[str, str] | None = None
+    links: str = ""
 
 
 def render(report: Report, format: str = "text", display: Display | None = None) -> str:
@@ -40,7 +42,9 @@ def render(report: Report, format: str = "text", display: Display | None = None)
 def _text(report: Report, display: Display) -> str:
     from gradflow.render.text import render_text
 
-    return render_text(report, width=display.width, color=display.color, unicode=display.unicode, verbose=display.verbose)
+    return render_text(
+        report, width=display.width, color=display.color, unicode=display.unicode, verbose=display.verbose, links=display.links
+    )
 
 
 def _concise(report: Report, display: Display) -> str:

@@ -11,6 +11,7 @@ from itertools import pairwise
 from rich.cells import cell_len
 from rich.text import Text
 
+from gradflow.graph.site import Site
 from gradflow.render.glyphs import SEVERITY_STYLE
 from gradflow.render.page import Page, wrap
 from gradflow.report import Finding, FindingSite, Role
@@ -50,7 +51,8 @@ def add_frames(page: Page, finding: Finding) -> int:
     gutter = max((len(str(line)) for frame in frames for line in _shown_lines(frame) or [frame.sites[0].site.line]), default=1)
     for number, frame in enumerate(frames):
         arrow = "-->" if number == 0 else ":::"
-        page.paragraph((" " * gutter + arrow, _GUTTER_STYLE), " " + page.show(_place(frame.sites[0])), indent=gutter + 4)
+        site = frame.sites[0].site
+        page.paragraph((" " * gutter + arrow, _GUTTER_STYLE), " ", (page.show(_place(site)), page.file_link(site.file)), indent=gutter + 4)
         if frame.marks:
             _add_code(page, frame, gutter)
         else:
@@ -102,8 +104,7 @@ def _add_marks(frame: Frame, entry: FindingSite, sign: str, style: str) -> None:
         frame.marks.setdefault(line, []).append(mark)
 
 
-def _place(entry: FindingSite) -> str:
-    site = entry.site
+def _place(site: Site) -> str:
     place = f"{site.file}:{site.line}"
     if site.function and site.function != "<module>":
         place += f", in {site.function}"

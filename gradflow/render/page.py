@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from io import StringIO
+from urllib.parse import quote
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -25,9 +26,10 @@ _OBEYED = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 class Page:
     """Collects lines; `render()` gives them as one string, each ended by a line feed and none wider than `width` cells."""
 
-    def __init__(self, width: int, *, color: bool, unicode: bool) -> None:
+    def __init__(self, width: int, *, color: bool, unicode: bool, links: str = "") -> None:
         self.width = max(width, NARROWEST)
         self.color = color
+        self._links = links
         self.unicode = unicode
         self.glyphs: Glyphs = UNICODE if unicode else ASCII
         self._lines: list[Text] = []
@@ -35,6 +37,13 @@ class Page:
     def show(self, text: str) -> str:
         """A string of the user, made safe to print."""
         return visible(text, unicode=self.unicode)
+
+    def file_link(self, file: str) -> str:
+        """The style that makes a text a link to `file`, for terminals that follow them; empty where no links are wanted."""
+        if not (self.color and self._links):
+            return ""
+        whole = file if file.startswith("/") else f"/{file}" if file[1:2] == ":" else f"{self._links.removeprefix('file://')}/{file}"
+        return f"link file://{quote(whole.encode(errors='replace'), safe='/:%')}"
 
     def line(self, *parts: str | tuple[str, str]) -> None:
         """Adds one line out of parts, each a text or (text, style), cropped to the width."""

@@ -20,13 +20,14 @@ MANY_MODULES = 8
 MOST_INFOS = 10
 
 
-def render_text(report: Report, *, width: int, color: bool, unicode: bool, verbose: bool = False) -> str:
+def render_text(report: Report, *, width: int, color: bool, unicode: bool, verbose: bool = False, links: str = "") -> str:
     """The report in lines of at most `width` columns (never less than 20), ended by a line feed.
 
     With `color` it holds ANSI escapes, of the sixteen named colours only; without `unicode` it is ASCII. `verbose` folds nothing: every
-    name, every line of the tree, and findings of severity info in full.
+    name, every line of the tree, and findings of severity info in full. `links` is the URI of the folder to which file names are relative;
+    with it and `color` they are links.
     """
-    page = Page(width, color=color, unicode=unicode)
+    page = Page(width, color=color, unicode=unicode, links=links)
     _add_findings(page, report, verbose)
     _add_crash(page, report)
     _add_model(page, report, verbose)

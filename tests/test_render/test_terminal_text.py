@@ -263,3 +263,11 @@ def test_wrapped_text_keeps_every_character_and_fits(text: str, width: int, inde
     assert max(line.cell_len for line in lines) <= width
     assert "".join(line.plain for line in lines).replace(" ", "") == text.replace(" ", "")
     assert crop(Text(text), width, "…").cell_len <= width
+
+
+def test_the_place_is_a_link_where_links_are_wanted_and_nowhere_else() -> None:
+    report = examples.no_grad_report()
+    linked = render_text(report, width=100, color=True, unicode=True, links="file:///work/my%20project")
+    assert "file:///work/my%20project/net.py\x1b\\net.py:14, in Net.forward" in linked
+    plain = render_text(report, width=100, color=False, unicode=True, links="file:///work")
+    assert "file:" not in plain and "file:" not in render_text(report, width=100, color=True, unicode=True)
