@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gradflow.api import audit, watch
     from gradflow.errors import FindingsError, GradflowError
+    from gradflow.freezing import compare_freezing
     from gradflow.linting import lint
     from gradflow.report import Finding, ParameterRow, Report, Severity
     from gradflow.verdict import Verdict
@@ -21,6 +22,7 @@ _HOMES = {
     "audit": "gradflow.api",
     "watch": "gradflow.api",
     "lint": "gradflow.linting",
+    "compare_freezing": "gradflow.freezing",
     "FindingsError": "gradflow.errors",
     "GradflowError": "gradflow.errors",
     "Finding": "gradflow.report",
@@ -40,6 +42,7 @@ __all__ = [
     "Verdict",
     "__version__",
     "audit",
+    "compare_freezing",
     "lint",
     "watch",
 ]

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from gradflow import __version__
+from gradflow.cli_freeze import add_freeze, run_freeze
 from gradflow.cli_lint import HELP, add_lint_options, run_lint
 from gradflow.cli_pictures import (
     PICTURES,
@@ -31,7 +32,7 @@ from gradflow.cli_pictures import (
     split_graph_words,
     write_picture,
 )
-from gradflow.cli_settings import add_screening, add_selection, output_of, seconds, wants_json, whole, with_settings
+from gradflow.cli_settings import add_screening, add_selection, output_of, seconds, seed, wants_json, whole, with_settings
 from gradflow.errors import GradflowError, InvariantError, TargetError, UsageError
 
 if TYPE_CHECKING:
@@ -124,13 +125,14 @@ def _run(words: list[str]) -> int:
     explain.add_argument("code", nargs="?", metavar="CODE", help="as in GF101")
     lint = commands.add_parser("lint", help="read source files, and run nothing", usage="gradflow lint [options] PATH ...", epilog=HELP)
     add_lint_options(lint, FORMATS, LEVELS, COLORS)
+    freeze = add_freeze(commands)
     audit.others = graph.others = tuple(commands.choices.values())
-    if words[:1] == ["audit"]:
-        return _audit(audit, words[1:])
-    if words[:1] == ["graph"]:
-        return _graph(graph, words[1:])
-    if words[:1] == ["lint"]:
-        return _lint(lint, words[1:])
+    free = {"audit": (_audit, audit), "graph": (_graph, graph), "lint": (_lint, lint)}
+    if words and words[0] in free:
+        run, its_parser = free[words[0]]
+        return run(its_parser, words[1:])
+    if words[:1] == ["freeze"]:
+        return run_freeze(freeze, words[1:], _write)
     options = parser.parse_args(words)
     if options.command == "explain":
         return _explain(options.code)
@@ -162,15 +164,9 @@ def _add_run_options(parser: _Parser) -> None:
     example = "'x=float32[2,3,32,32]' or 'int64[2,16]<100'"
     parser.option("--input", action="append", default=[], metavar="SPEC", help=f"input of a model, as {example}; repeatable")
     parser.option("--loss", default="", metavar="FILE.py:FUNCTION", help="loss of a model: loss(output) or loss(model, output)")
-    parser.option("--seed", type=_seed, default=None, metavar="N", help="seed random, numpy and torch with N before the script begins")
+    parser.option("--seed", type=seed, default=None, metavar="N", help="seed random, numpy and torch with N before the script begins")
     parser.option("--compile", action="store_true", help="leave torch.compile on (default: what is compiled runs eagerly)")
     parser.option("--quiet-script", action="store_true", help="drop what the script prints, which else goes to standard error")
-
-
-def _seed(text: str) -> int:
-    if not text.isdecimal() or int(text) >= 2**63:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 0 to 2**63 - 1, found {text!r}")
-    return int(text)
 
 
 def _split(parser: _Parser, words: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -339,8 +335,8 @@ def _rendered(report: Report, options: argparse.Namespace) -> str:
         unicode=to_file or _speaks_unicode(sys.stdout.encoding),
         verbose=options.verbose,
         graph=options.graph,
-        links="" if to_file else pathlib.Path.cwd().as_uri(),
         pages=pages_of_checks() if options.format == "sarif" else None,
+        links="" if to_file else pathlib.Path.cwd().as_uri(),
     )
     return render(report, options.format, display)
 

@@ -38,6 +38,13 @@ def whole(text: str) -> int:
     return int(text)
 
 
+def seed(text: str) -> int:
+    """The seed that an option gives, a whole number that torch takes."""
+    if not text.isdecimal() or int(text) >= 2**63:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0 to 2**63 - 1, found {text!r}")
+    return int(text)
+
+
 def seconds(text: str) -> float:
     """The number for an option that is a time."""
     try:

@@ -16,10 +16,11 @@ PACKAGE = Path(__file__).parent.parent / "gradflow"
 ROWS = (
     ("__main__",),
     ("cli",),
+    ("cli_freeze",),
     ("cli_pictures", "cli_lint"),
     ("cli_settings", "cli_screen"),
     ("",),  # gradflow/__init__.py, which hands out the public names
-    ("api", "linting"),
+    ("api", "linting", "freezing"),
     ("pictures",),
     ("render", "capture", "checks", "static"),
     ("screening", "document", "views", "draw", "difference"),

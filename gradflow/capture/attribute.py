@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from gradflow.capture.inputs import build_inputs
+from gradflow.capture.inputs import InputSpec, build_inputs
 from gradflow.capture.job import Job
 from gradflow.capture.main_module import import_file, import_named
 from gradflow.capture.model import audit_model
@@ -34,11 +34,24 @@ def audit_attribute(job: Job) -> Recording:
         TargetError: the attribute is not there, or is no model and makes none.
         UsageError: a hook function or the loss does not have the form expected.
     """
-    spec = job.spec
-    module = import_file(spec.place) if spec.form is Form.FILE_ATTRIBUTE else import_named(spec.place)
-    found = _find(module, spec)
+    module = _import(job.spec)
+    found = _find(module, job.spec)
     kind = TargetKind.CLASS if isinstance(found, type) else TargetKind.MODULE
-    return _audit(_build(found, spec), module, job, replace(job.target, kind=kind))
+    return _audit(_build(found, job.spec), module, job, replace(job.target, kind=kind))
+
+
+def load_model(
+    spec: TargetSpec, inputs: tuple[InputSpec, ...], loss: str
+) -> tuple[torch.nn.Module, tuple[Any, ...], dict[str, Any], Loss | None]:
+    """The model that `spec` names, its positional and keyword inputs, and its loss function. Raises as `audit_attribute` does."""
+    module = _import(spec)
+    model = _build(_find(module, spec), spec)
+    args, kwargs = _inputs(model, module, inputs)
+    return model, args, kwargs, _loss(module, loss)
+
+
+def _import(spec: TargetSpec) -> ModuleType:
+    return import_file(spec.place) if spec.form is Form.FILE_ATTRIBUTE else import_named(spec.place)
 
 
 def audit_hooks(module: ModuleType, job: Job, target: Target) -> Recording:
@@ -90,16 +103,16 @@ def _build(found: Any, spec: TargetSpec) -> torch.nn.Module:
 
 
 def _audit(model: torch.nn.Module, module: ModuleType, job: Job, target: Target) -> Recording:
-    args, kwargs = _inputs(model, module, job)
-    return audit_model(model, args, kwargs, loss=_loss(module, job), target=target)
+    args, kwargs = _inputs(model, module, job.inputs)
+    return audit_model(model, args, kwargs, loss=_loss(module, job.loss), target=target)
 
 
-def _inputs(model: torch.nn.Module, module: ModuleType, job: Job) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def _inputs(model: torch.nn.Module, module: ModuleType, inputs: tuple[InputSpec, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     hook = getattr(module, "gradflow_inputs", None)
-    if job.inputs:
+    if inputs:
         args: tuple[Any, ...]
         kwargs: dict[str, Any]
-        args, kwargs = build_inputs(job.inputs)
+        args, kwargs = build_inputs(inputs)
     elif hook is not None:
         args, kwargs = _split_inputs(hook(model) if _needed(hook) else hook())
     else:
@@ -136,12 +149,12 @@ def _check_inputs(model: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping
         return  # no signature to be had (a compiled forward): the call itself will tell
 
 
-def _loss(module: ModuleType, job: Job) -> Loss | None:
+def _loss(module: ModuleType, option: str) -> Loss | None:
     """The loss function, None where nobody gave one."""
-    if not job.loss:
+    if not option:
         found: Loss | None = getattr(module, "gradflow_loss", None)
         return found
-    place, name = parse_function(job.loss, "--loss")
+    place, name = parse_function(option, "--loss")
     function = getattr(import_file(place), name, None)
     if not callable(function):
         raise TargetError(f"--loss: `{place}` has no function `{name}`")

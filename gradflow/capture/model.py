@@ -45,7 +45,7 @@ def audit_model(
         raise UsageError(f"expected a torch.nn.Module to audit, found {type(model).__name__}; pass the model itself")
     if steps < 1:
         raise UsageError(f"expected at least one step, found steps={steps}")
-    run = _Step(model, args, kwargs or {}, loss, optimizer)
+    run = TrainingStep(model, args, kwargs or {}, loss, optimizer)
     with Snapshot(model, args, kwargs or {}, optimizer):
         recording = _watched(run, steps, target, trace=False)
     if not _needs_explaining(recording):
@@ -54,7 +54,7 @@ def audit_model(
         return _watched(run, steps, target, trace=True)
 
 
-class _Step:
+class TrainingStep:
     """One training step of the audited call."""
 
     def __init__(
@@ -75,6 +75,21 @@ class _Step:
         """Forward, loss, backward, and the optimizer's step where there is one."""
         if self.optimizer is not None:
             self.optimizer.zero_grad()
+        value = self.loss_value()
+        if value.requires_grad:
+            value.backward()
+        else:
+            _backward_of_nothing(value)
+        if self.optimizer is not None:
+            self.optimizer.step()
+
+    def loss_value(self) -> torch.Tensor:
+        """The loss of one forward pass.
+
+        Raises:
+            NothingToAudit: where the output holds nothing to make a loss of.
+            UsageError: where the loss function returns no tensor.
+        """
         forward = self.model
         output = forward(*self.args, **self.kwargs)
         value = project(output) if self.loss is None else self._own_loss(output)
@@ -82,12 +97,7 @@ class _Step:
             raise NothingToAudit(f"{type(self.model).__name__} returned no floating tensor, so there is no loss to take a gradient of")
         if not isinstance(value, torch.Tensor):
             raise UsageError(f"expected the loss function to return a tensor, found {type(value).__name__}; return the loss itself")
-        if value.requires_grad:
-            value.backward()
-        else:
-            _backward_of_nothing(value)
-        if self.optimizer is not None:
-            self.optimizer.step()
+        return value
 
     def _own_loss(self, output: Any) -> Any:
         assert self.loss is not None
@@ -113,7 +123,7 @@ def _takes_two(loss: Callable[..., Any]) -> bool:
     return len(required) == 2
 
 
-def _watched(run: _Step, steps: int, target: Target, *, trace: bool) -> Recording:
+def _watched(run: TrainingStep, steps: int, target: Target, *, trace: bool) -> Recording:
     session = Session(steps=steps, trace=trace)
     session.install()
     try:

@@ -1,0 +1,109 @@
+"""`gradflow.compare_freezing`: every way to freeze layers of a model, tried on the model itself. Composes the stages, prints nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from gradflow.checks.naming import expression, listed
+from gradflow.graph.freezing import FreezeCell, FreezeComparison, FreezeLayer, FreezeWay
+
+if TYPE_CHECKING:
+    from gradflow.capture.inputs import InputSpec
+    from gradflow.capture.target import TargetSpec
+    from gradflow.capture.torch_types import Module, Optimizer, Tensor
+
+_WORDS = {
+    FreezeWay.NO_GRAD: "`no_grad` around the call",
+    FreezeWay.DETACH: "`.detach()` on the output",
+    FreezeWay.REQUIRES_GRAD: "`requires_grad=False`",
+    FreezeWay.LEFT_OUT: "leaving it out of the optimizer",
+    FreezeWay.EVAL: "`eval()`",
+    FreezeWay.NOTHING: "nothing",
+}
+
+
+def compare_freezing(
+    model: Module,
+    layers: str | Sequence[str],
+    args: Any = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    loss: Callable[..., Tensor] | None = None,
+    optimizer: Optimizer | None = None,
+) -> FreezeComparison:
+    """What each way to freeze `layers` does to the model, measured by one real step of `model(*args, **kwargs)`. All is put back.
+
+    Args:
+        layers: paths of modules, as `lin1` or `encoder.*`.
+        args: the positional inputs; one tensor stands for itself.
+        loss: `loss(output)`, or `loss(model, output)` if it takes two. Default: as in `gradflow.audit`.
+        optimizer: the one whose step is taken; SGD by default.
+
+    Raises:
+        UsageError: no module has such a path, or the optimizer needs a closure.
+        NothingToAudit: where the output holds nothing to make a loss of.
+    """
+    # The capture of live models imports torch; `import gradflow.freezing` does not.
+    from gradflow.capture.freezing import measure_freezing
+
+    positional = args if isinstance(args, tuple) else tuple(args) if isinstance(args, list) else (args,)
+    patterns = [layers] if isinstance(layers, str) else list(layers)
+    return with_advice(measure_freezing(model, patterns, positional, dict(kwargs or {}), loss=loss, optimizer=optimizer))
+
+
+def compare_target(
+    spec: TargetSpec, layers: Sequence[str], *, inputs: tuple[InputSpec, ...] = (), loss: str = "", seed: int = 0
+) -> FreezeComparison:
+    """The comparison for a model that a file or a module holds, which is imported into this process.
+
+    Raises:
+        TargetCrashed: the user's own code raised.
+        GradflowError: the model, its inputs or its loss are not as expected.
+    """
+    from gradflow.capture.freezing import freeze_target
+
+    return with_advice(freeze_target(spec, layers, inputs=inputs, loss=loss, seed=seed))
+
+
+def with_advice(measured: FreezeComparison) -> FreezeComparison:
+    """The comparison with the statements to paste, and notes on what the ways do by accident."""
+    names = {path: expression("model", path, prefixed=False) for path in measured.chosen}
+    statements = [f"{name}.requires_grad_(False)" for name in names.values()]
+    statements += [f"{names[entry.path]}.eval()  # after each model.train(): {', '.join(entry.kinds)}" for entry in measured.moody]
+    held = "(value for value in model.parameters() if value.requires_grad)"
+    statements.append(f"optimizer = torch.optim.{measured.optimizer}({held}, ...)")
+    return replace(measured, statements=tuple(statements), notes=tuple(_notes(measured)))
+
+
+def _notes(measured: FreezeComparison) -> list[str]:
+    notes = []
+    for column in measured.columns:
+        words = _WORDS[column.way]
+        if column.failure:
+            notes.append(f"{words}: {column.failure}")
+        elif column.died:
+            verb = "does" if len(column.died) == 1 else "do"
+            notes.append(f"{words} also stops {listed(column.died)}, which {verb} not learn any more: {_reason(column.way)}")
+    stays = [row.path for row, cell in zip(measured.layers, measured.column("requires_grad").cells, strict=True) if _drifts(row, cell)]
+    if stays:
+        notes.append(f"with `requires_grad=False` alone the buffers of {listed(stays)} still move, in train mode")
+    trained = [
+        row.path for row, cell in zip(measured.layers, measured.column("eval").cells, strict=True) if row.frozen and cell.weights_moved
+    ]
+    if trained:
+        notes.append(f"`eval()` freezes no weights: {listed(trained)} still {'moves' if len(trained) == 1 else 'move'}")
+    if any(row.frozen for row in measured.layers):
+        notes.append("in the middle of a training, also drop old gradients: `for value in layer.parameters(): value.grad = None`")
+    return notes
+
+
+def _drifts(row: FreezeLayer, cell: FreezeCell) -> bool:
+    return bool(row.frozen and cell.buffers_moved)
+
+
+def _reason(way: FreezeWay) -> str:
+    if way in (FreezeWay.NO_GRAD, FreezeWay.DETACH):
+        return "the gradient cannot pass through to what comes before"
+    return "no gradient comes to it this way"
