@@ -2,11 +2,34 @@
 
 from __future__ import annotations
 
+import pkgutil
 import sys
+from functools import cache
+from importlib import import_module
 from pathlib import Path
+from typing import Protocol, cast
 
-from gradflow.checks.base import Check, all_checks
+from gradflow.checks import source_only
+from gradflow.checks.base import all_checks
 from gradflow.errors import UsageError
+from gradflow.report import Severity
+
+
+class Described(Protocol):
+    """What has a page: a check, or a code that only `lint` says."""
+
+    __doc__: str | None
+    CODE: str
+    NAME: str
+    SEVERITY: Severity
+
+
+@cache
+def all_described() -> tuple[Described, ...]:
+    """Everything that has a page, by code."""
+    names = sorted(module.name for module in pkgutil.iter_modules(source_only.__path__))
+    pages_alone = [cast(Described, import_module(f"{source_only.__name__}.{name}")) for name in names]
+    return tuple(sorted([*cast("tuple[Described, ...]", all_checks()), *pages_alone], key=lambda entry: entry.CODE))
 
 
 def explain(code: str | None) -> str:
@@ -17,13 +40,13 @@ def explain(code: str | None) -> str:
     """
     if code is None:
         return listing()
-    known = {check.CODE: check for check in all_checks()}
+    known = {check.CODE: check for check in all_described()}
     if code.strip().upper() not in known:
         raise UsageError(f"expected the code of a check, found {code!r}: the codes are {', '.join(known)}")
     return page(known[code.strip().upper()])
 
 
-def page(check: Check) -> str:
+def page(check: Described) -> str:
     """The page of one check, in markdown."""
     summary, _, body = (check.__doc__ or "").strip().partition("\n\n")
     return f"# {check.CODE} {check.NAME}\n\n{summary}\n\nSeverity: {check.SEVERITY.value}, unless said otherwise below.\n\n{body}\n"
@@ -31,7 +54,7 @@ def page(check: Check) -> str:
 
 def listing() -> str:
     """One line for each check: code, name, severity, summary."""
-    rows = [(check.CODE, check.NAME, check.SEVERITY.value, (check.__doc__ or "").strip().partition("\n")[0]) for check in all_checks()]
+    rows = [(check.CODE, check.NAME, check.SEVERITY.value, (check.__doc__ or "").strip().partition("\n")[0]) for check in all_described()]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     return "".join(
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]]).rstrip() + "\n" for row in rows
@@ -40,7 +63,7 @@ def listing() -> str:
 
 def pages() -> dict[str, str]:
     """Every page, by file name."""
-    return {f"{check.CODE}.md": page(check) for check in all_checks()}
+    return {f"{check.CODE}.md": page(check) for check in all_described()}
 
 
 def _write(folder: Path) -> None:

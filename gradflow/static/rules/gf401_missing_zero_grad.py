@@ -1,8 +1,4 @@
-"""A training loop that never clears gradients.
-
-A loop that calls `backward` and the `step` of an optimizer, in a scope that builds the optimizer and in which nothing clears gradients:
-no `zero_grad`, no `grad = None`, no `set_to_none`. Gradients add up over all steps then, which is seldom meant.
-"""
+"""GF401 from the source: a loop with `backward` and `step`, in a file in which nothing clears gradients."""
 
 from __future__ import annotations
 

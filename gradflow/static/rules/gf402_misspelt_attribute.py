@@ -1,8 +1,4 @@
-"""A name of torch that is misspelt, or a method that is named and not called: Python accepts both, and nothing happens.
-
-`p.require_grad = False` makes a new attribute and freezes nothing; `optimizer.zero_grad`, `loss.backward`, `model.train` without
-parentheses do nothing.
-"""
+"""GF402 from the source: a name of torch that is misspelt, or a method that is named and not called."""
 
 from __future__ import annotations
 

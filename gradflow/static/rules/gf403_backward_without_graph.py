@@ -1,8 +1,4 @@
-"""A loss that is computed where gradients are off, and then has `backward` called on it.
-
-All that is assigned to the name stands in blocks under `torch.no_grad()` or `torch.inference_mode()`. Such a tensor has no graph:
-`backward` raises, or, where `requires_grad` is set by hand to silence it, trains nothing.
-"""
+"""GF403 from the source: a loss that is only computed under `no_grad`, and then has `backward` called on it."""
 
 from __future__ import annotations
 
