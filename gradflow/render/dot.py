@@ -52,7 +52,7 @@ def _graph_attributes(drawing: Drawing, palette: Palette, heading: bool) -> dict
     if len(drawing.boxes) > 80:
         # Crossing minimisation takes most of the time of a big drawing, and its later rounds bring little.
         attributes |= {"mclimit": "0.3", "nslimit": "3", "nslimit1": "3"}
-    if heading:
+    if heading or any(isinstance(box.shape, Grid) for box in drawing.boxes):  # a page explains arrows and cards once, but no scale
         attributes["label"] = legend_label(palette, drawing)
     return attributes
 

@@ -189,7 +189,7 @@ def _main(views: Sequence[PageView], excuse: str) -> str:
         '<button type="button" id="in" aria-label="zoom in">+</button><button type="button" id="out" aria-label="zoom out">−</button>'
         '<button type="button" id="fit">fit</button></div></div>'
         f'{message}<div class="sheet" id="sheet">{sheets}</div>'
-        '<div class="legend"><span>gradient flows back</span><span class="dead">values only, no gradient</span>'
+        '<div class="legend" id="legend"><span>gradient flows back</span><span class="dead">values only, no gradient</span>'
         '<span class="value">values that need none</span><span class="hint">click a module to open it</span></div></section>\n'
         '<section class="table" aria-label="parameters"><div class="filters">'
         '<input type="search" id="filter" placeholder="filter parameters (regex)" aria-label="filter parameters by a regular expression">'

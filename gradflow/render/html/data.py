@@ -44,7 +44,10 @@ def page_data(subject: Subject, views: Sequence[tuple[str, str, Drawing]]) -> di
         "kinds": {clean(path): clean(kind) for path, kind in subject.classes.items()},
         "alias": {clean(path): clean(first) for path, first in subject.tree.folded().items()},
         "findings": [[number_of[name] for name in finding.parameters if name in number_of] for finding in report.findings],
-        "views": [{"label": clean(label), "module": clean(module), "boxes": _boxes(drawing)} for label, module, drawing in views],
+        "views": [
+            {"label": clean(label), "module": clean(module), "boxes": _boxes(drawing), "arrows": bool(drawing.arrows)}
+            for label, module, drawing in views
+        ],
     }
 
 

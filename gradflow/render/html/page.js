@@ -75,6 +75,7 @@
     if (index < 0 || index >= views.length) return;
     views.forEach((view, number) => view.classList.toggle('on', number === index));
     current = index;
+    $('legend').hidden = !data.views[index].arrows;
     $('tabs').replaceChildren();
     data.views.forEach((view, number) => {
       if (view.module && number !== index) return;
