@@ -26,8 +26,8 @@ def to_dot(drawing: Drawing, theme: Theme = Theme.LIGHT, *, heading: bool = True
     graph.attr("edge", fontname=FONT, fontsize="10")
     page = graphviz.Digraph("cluster_page")
     page.attr(style="invis", margin="8", labeljust="l", labelloc="t")
-    if heading:
-        page.attr(label=title_label(palette, *_heading(drawing)))
+    # A cluster without a label of its own takes the graph's.
+    page.attr(label=title_label(palette, *_heading(drawing)) if heading else "")
     _add_frames(page, drawing, palette)
     for arrow in drawing.arrows:
         page.edge(f"b{arrow.source}", f"b{arrow.target}", **_arrow_attributes(arrow, drawing, palette))

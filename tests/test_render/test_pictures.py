@@ -300,3 +300,8 @@ def test_records_are_plain_and_one_a_parameter() -> None:
 def test_a_report_is_saved_by_suffix(suffix: str, tmp_path: Path) -> None:
     flow_examples.frozen_by_no_grad().save(tmp_path / f"report{suffix}")
     assert (tmp_path / f"report{suffix}").stat().st_size > 400
+
+
+def test_a_heat_map_without_a_heading_shows_its_scale_once() -> None:
+    drawing = draw_view(flow_examples.gpt(2), "heatmap")
+    assert texts(draw(to_dot(drawing, heading=False), "svg")).count("no gradient") == 1
