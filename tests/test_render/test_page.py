@@ -291,3 +291,30 @@ def test_a_hostile_name_is_only_text_in_the_browser(browser: Any, tmp_path: Path
     assert tab.names()[0].startswith(shown)
     assert tab.page.query_selector("img") is None
     tab.ends_well()
+
+
+def test_a_report_of_nothing_shows_an_empty_page_without_complaint(browser: Any, tmp_path: Path) -> None:
+    tab = Tab(browser, tmp_path, report_examples.crashed_report())
+    assert tab.total() == "0 of 0" and "ZeroDivisionError" in tab.page.inner_text("aside")
+    tab.page.click("#in")
+    tab.page.keyboard.press("Escape")
+    tab.ends_well()
+
+
+def test_a_page_without_pictures_works_all_the_same(browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> list[bytes]:
+        raise DrawingFailed("no engine here")
+
+    monkeypatch.setattr(gradflow.pictures, "draw_all", fail)
+    tab = Tab(browser, tmp_path, flow_examples.gpt(3, cut_in=(1,)))
+    tab.page.click(".finding button")
+    assert tab.total() == "6 of 36" and tab.page.inner_text(".message") == "no engine here"
+    tab.page.click("#fit")
+    tab.ends_well()
+
+
+def test_a_narrow_window_shows_one_column_and_no_sideways_scroll(browser: Any, tmp_path: Path) -> None:
+    tab = Tab(browser, tmp_path, flow_examples.gpt(3, cut_in=(1,)))
+    tab.page.set_viewport_size({"width": 420, "height": 800})
+    assert tab.page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    tab.ends_well()

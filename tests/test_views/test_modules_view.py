@@ -249,3 +249,19 @@ def test_a_line_that_only_writes_parameters_is_not_drawn() -> None:
     drawing = draw_view(program.report())
     assert list(cards(drawing)) == ["slow", "fast"]
     assert flows(drawing)["slow", "fast"] is Flow.VALUE
+
+
+def test_an_escaped_parameter_ends_where_its_value_leaves_torch() -> None:
+    program = examples.Program()
+    program.layer("temperature", Verdict.ESCAPED)
+    program.layer("head")
+    site = program.site(40)
+    program.find("GF107", "escaped-parameter", "its value leaves torch", ["temperature.weight"], site, Severity.WARNING)
+    cut = program.builder.cut(CutReason.HOST_SCALAR, site, ".item()")
+    value = program.linear("temperature", [])
+    host = program.builder.node(examples.Node(examples.NodeKind.HOST, "item()", "", program.builder.site(site)))
+    program.builder.edge(value, host, examples.EdgeKind.CUT, cut)
+    program.loss([program.linear("head", [])])
+    drawing = draw_view(program.report())
+    assert flows(drawing)["temperature", "cut"] is Flow.DEAD
+    assert not any(pair[0] == "cut" for pair in flows(drawing))
