@@ -6,11 +6,10 @@ import ast
 
 from gradflow.static.calls import Calls
 from gradflow.static.machine import State, merge, merge_all
-from gradflow.static.values import (
-    Value,
-)
+from gradflow.static.values import NOTHING, Container, Items, Layers, Value
 
 MOST_ROUNDS = 5
+MOST_UNROLLED = 8
 
 
 class Branches(Calls):
@@ -80,22 +79,22 @@ class Branches(Calls):
     # Loops
 
     def _For(self, node: ast.For | ast.AsyncFor) -> bool:
-        members = self._known_members(node)
-        if members is not None:
-            return self._unrolled(node, members)
         iterated = self.evaluate(node.iter)
+        members = self._known_members(iterated)
+        if members:
+            return self._unrolled(node, members)
         # A loop over layers or data is taken to run at least once.
         return self._loop(node, lambda: self.assign(node.target, self.element(iterated)), once=True)
 
     _AsyncFor = _For
 
-    def _known_members(self, node: ast.For | ast.AsyncFor) -> tuple[Value, ...] | None:
-        """The few members of a literal tuple or list, each of which can be walked on its own."""
-        if not isinstance(node.iter, ast.Tuple | ast.List) or len(node.iter.elts) > 8:
-            return None
-        if any(isinstance(entry, ast.Starred) for entry in node.iter.elts):
-            return None
-        return tuple(self.evaluate(entry) for entry in node.iter.elts)
+    def _known_members(self, iterated: Value) -> tuple[Value, ...]:
+        """The members of a short tuple, list or Sequential, each of which can be walked on its own; nothing where they are not known."""
+        what = iterated.what
+        if isinstance(what, Container):
+            what = self.heap.get(what.key, NOTHING).what
+        known = (isinstance(what, Items) and what.keys is None) or isinstance(what, Layers)
+        return what.members if known and len(what.members) <= MOST_UNROLLED and self.loops < 2 else ()
 
     def _unrolled(self, node: ast.For | ast.AsyncFor, members: tuple[Value, ...]) -> bool:
         outer = self.frame.breaks, self.frame.continues, self.blocks

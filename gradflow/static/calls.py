@@ -15,6 +15,7 @@ from gradflow.static.torch_names import HARMLESS_CALLS, MAY_RETURN_ITS_INPUT
 from gradflow.static.values import (
     KEEP,
     NOTHING,
+    ON,
     Choice,
     Const,
     Container,
@@ -197,6 +198,9 @@ class Calls(Functions):
         if isinstance(what, Choice):
             return join_all(self._method(entry, name, arguments, node) for entry in what.members if not isinstance(entry.what, Const))
         if isinstance(what, Container | Items | Each):
+            member = self.member(base, name)
+            if member is not None:
+                return self.call(member, arguments, node)
             value = self.container_method(base, name, arguments)
             if value is not None:
                 return value
@@ -207,6 +211,9 @@ class Calls(Functions):
         if isinstance(what, Region) and name == "__enter__":
             self.mode = self.mode_in(what)
             return base
+        if isinstance(what, Region) and name == "__exit__":
+            self.mode = ON
+            return NOTHING
         if isinstance(what, Stateless) and not what.name.startswith("torch."):
             return self.call(base, arguments, node) if name in ("forward", "__call__") else base
         if isinstance(what, Bound | Wrapped | Partial) and name in ("__call__", "__func__"):

@@ -218,6 +218,8 @@ class Expressions(Flows):
         values = [self.evaluate(entry) for entry in (node.left, *node.comparators)]
         if any(isinstance(operation, ast.Is | ast.IsNot | ast.In | ast.NotIn) for operation in node.ops):
             return NOTHING
+        if len(values) == 2 and all(isinstance(value.what, Const) for value in values):
+            return _compared(node.ops[0], values[0].what.value, values[1].what.value)
         flow = blend([self.flow(value) for value in values])
         return self.cut(flow, CutReason.NO_DERIVATIVE, node, label_of(node)) if flow.every else NOTHING
 
@@ -341,6 +343,16 @@ class Expressions(Flows):
             return join_all(self.element(entry) for entry in what.members)
         flow = self.maybe_computed(blend([self.flow(base), self.flow(index)]))
         return Value(flow.live, flow.cuts, Leaf()) if isinstance(what, Leaf | Unit) and flow.every else flow
+
+
+def _compared(operation: ast.cmpop, left: Any, right: Any) -> Value:
+    """Two constants of the source, where they can be compared."""
+    if isinstance(operation, ast.Eq | ast.NotEq):
+        return Value(0, (), Const((left == right) is isinstance(operation, ast.Eq)))
+    if not isinstance(left, int | float) or not isinstance(right, int | float):
+        return NOTHING
+    results = {ast.Lt: left < right, ast.LtE: left <= right, ast.Gt: left > right, ast.GtE: left >= right}
+    return Value(0, (), Const(results[type(operation)])) if type(operation) in results else NOTHING
 
 
 def label_of(node: ast.expr) -> str:

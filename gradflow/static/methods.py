@@ -271,6 +271,12 @@ class Methods(Expressions):
         if name == "append" and known and not self.loops and len(given) == 1:
             self.heap[key] = Value(0, (), Items((*content.what.members, given[0])))
             return
+        if name == "update" and arguments.keywords and not given and isinstance(content.what, Items) and not self.loops:
+            old = dict(zip(content.what.keys or (), content.what.members, strict=False))
+            new_members = {**old, **dict(arguments.keywords)}
+            if content.what.keys is not None or not content.what.members:
+                self.heap[key] = Value(0, (), Items(tuple(new_members.values()), tuple(new_members)))
+                return
         spread = name in ("extend", "update")
         new = [self.element_or_values(value) if spread else value for value in (given if spread else given[-1:])]
         new += [value for _, value in arguments.keywords]

@@ -6,16 +6,24 @@ import re
 from collections.abc import Iterable
 
 
-def fold_paths(paths: Iterable[str]) -> list[str]:
-    """The paths in order, each once; numbered neighbours become `layers.*`.
+def fold_paths(paths: Iterable[str], every: Iterable[str] = ()) -> list[str]:
+    """The paths in order, each once; numbered neighbours become `layers.*`, where none of them (in `every`) is left out.
 
     >>> fold_paths(["stem.0", "stem.1", "head"])
     ['head', 'stem.*']
-    >>> fold_paths(["stem.0", "a.*.b"])
-    ['a.*.b', 'stem.0']
+    >>> fold_paths(["stem.0", "stem.1"], ["stem.0", "stem.1", "stem.2"])
+    ['stem.0', 'stem.1']
     """
-    once = sorted(set(paths))
-    groups: dict[str, list[str]] = {}
-    for path in once:
-        groups.setdefault(re.sub(r"\.\d+(?=\.|$)", ".*", path), []).append(path)
-    return sorted(members[0] if len(members) == 1 else pattern for pattern, members in groups.items())
+    groups, all_groups = _by_pattern(paths), _by_pattern(every)
+    folded: list[str] = []
+    for pattern, members in groups.items():
+        whole = len(members) > 1 and members >= all_groups.get(pattern, set())
+        folded += [pattern] if whole else sorted(members)
+    return sorted(folded)
+
+
+def _by_pattern(paths: Iterable[str]) -> dict[str, set[str]]:
+    groups: dict[str, set[str]] = {}
+    for path in paths:
+        groups.setdefault(re.sub(r"\.\d+(?=\.|$)", ".*", path), set()).add(path)
+    return groups

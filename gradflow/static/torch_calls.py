@@ -58,6 +58,7 @@ class TorchCalls(Methods):
         last = name.rpartition(".")[2]
         if name.startswith("builtins."):
             return self._builtin(last, arguments, node)
+        last = last.removeprefix("_") if last == "_set_grad_enabled" else last
         if last in GRAD_MODES and name.startswith("torch."):
             return self._grad_mode(last, arguments, node)
         if last in ("nullcontext", "ExitStack", "suppress", "autocast", "record_function", "profile"):
@@ -274,6 +275,12 @@ class TorchCalls(Methods):
         if last in ("list", "tuple", "reversed", "sorted", "iter") and isinstance(content.what, Items) and content.what.keys is None:
             members = content.what.members[::-1] if last == "reversed" else content.what.members
             return self.new_container(node, Items(members)) if last == "list" else Value(0, (), Items(members))
+        if last == "enumerate" and isinstance(content.what, Items) and content.what.keys is None and len(arguments.positional) == 1:
+            numbered = enumerate(content.what.members)
+            return Value(0, (), Items(tuple(Value(0, (), Items((Value(0, (), Const(number)), value))) for number, value in numbered)))
+        if last == "enumerate" and isinstance(content.what, Layers):
+            numbered = enumerate(content.what.members)
+            return Value(0, (), Items(tuple(Value(0, (), Items((Value(0, (), Const(number)), value))) for number, value in numbered)))
         member = self.element(first)
         if last == "next":
             return member

@@ -35,14 +35,15 @@ def find(facts: FileFacts) -> Iterator[Draft]:
 
 
 def _finding(facts: FileFacts, flow: ClassFlow, severed: Severed, cuts: list[CutSite]) -> Finding:
-    paths = fold_paths(severed.paths)
+    every = [unit.path for unit in flow.units if unit.path]
+    paths = fold_paths(severed.paths, every)
     nearest = cuts[-1]
     code = next((cut.code for cut in cuts if cut.code != CODE), CODE)
     them, verb = ("it", "is") if len(paths) == 1 else ("them", "are")
     severity, doubt = _severity(facts, flow)
     may = "may be" if doubt else verb
     helps = [f"to train {them}, {cure_of(cut)}" for cut in reversed(cuts)]
-    helps += _freezing(severed, cuts, them)
+    helps += _freezing(severed, cuts, them, every)
     notes = [f"read in the class `{flow.owner.name}`, and not run"]
     if doubt:
         notes.append(doubt)
@@ -60,9 +61,9 @@ def _finding(facts: FileFacts, flow: ClassFlow, severed: Severed, cuts: list[Cut
     )
 
 
-def _freezing(severed: Severed, cuts: list[CutSite], them: str) -> list[str]:
+def _freezing(severed: Severed, cuts: list[CutSite], them: str, every: list[str]) -> list[str]:
     """How to say that the parameters are meant to stay as they are. What stands before a region need not die with what is in it."""
-    frozen = fold_paths(severed.inside or severed.paths)
+    frozen = fold_paths(severed.inside or severed.paths, every)
     if any("*" in path for path in frozen):
         return []
     text = f"to freeze {them}, say so: " + ", ".join(f"`self.{path}.requires_grad_(False)`" for path in frozen[:3])
