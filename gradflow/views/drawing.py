@@ -61,7 +61,8 @@ class Card:
 class Excerpt:
     """A finding, drawn where it happens: a headline, the place, and the user's lines as (number, text, lit).
 
-    `finding` is its number in the report. `on_path` is False for a finding that stands beside the flow, tied to the box that it is about.
+    `findings` are the numbers in the report of those that it stands for. `on_path` is False for a finding that stands beside the flow, tied
+    to the box that it is about.
     `intended` is one that is no fault.
     """
 
@@ -69,7 +70,7 @@ class Excerpt:
     place: str
     lines: tuple[tuple[int, str, bool], ...]
     verdict: Verdict
-    finding: int = -1
+    findings: tuple[int, ...] = ()
     on_path: bool = True
     intended: bool = False
 

@@ -28,7 +28,7 @@ def excerpt_at(report: Report, mark: Mark) -> Excerpt:
         place=_place(sites[0]) if sites else "",
         lines=_lines(sites),
         verdict=_verdict(report, findings),
-        finding=mark.findings[0],
+        findings=mark.findings,
         intended=intended,
     )
 
@@ -42,7 +42,7 @@ def excerpt_beside(report: Report, number: int) -> Excerpt:
         place=_place(sites[0]) if sites else "",
         lines=_lines(sites[:1]),
         verdict=_verdict(report, [finding]),
-        finding=number,
+        findings=(number,),
         on_path=False,
     )
 

@@ -92,7 +92,7 @@ def test_the_data_has_the_parameters_in_columns() -> None:
     data = data_of(page(flow_examples.frozen_by_no_grad()))
     assert data["parameters"]["name"][0] == "lin0.weight"
     assert data["findings"] == [[0, 1, 2, 3]]
-    assert data["views"][0]["boxes"]["3"] == {"finding": 0}
+    assert data["views"][0]["boxes"]["3"] == {"findings": [0]}
 
 
 def test_without_an_engine_the_page_says_why_it_has_no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -317,4 +317,20 @@ def test_a_narrow_window_shows_one_column_and_no_sideways_scroll(browser: Any, t
     tab = Tab(browser, tmp_path, flow_examples.gpt(3, cut_in=(1,)))
     tab.page.set_viewport_size({"width": 420, "height": 800})
     assert tab.page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    tab.ends_well()
+
+
+def test_each_of_many_findings_on_one_line_leads_to_its_one_card(browser: Any, tmp_path: Path) -> None:
+    tab = Tab(browser, tmp_path, flow_examples.gpt(4, cut_in=range(4)))
+    tab.page.click(".finding[data-finding='3'] button")
+    assert "gradient stops here" in tab.page.get_attribute("g.hit", "aria-label")
+    tab.ends_well()
+
+
+def test_a_finding_lists_its_own_parameters_though_the_worst_stand_first(browser: Any, tmp_path: Path) -> None:
+    tab = Tab(browser, tmp_path, report_examples.gpt_report())
+    tab.page.click(".finding >> nth=0")
+    assert tab.names()[0] == "h.5.ln_1.weight" and tab.page.inner_text("#only") == "finding 1 ×"
+    tab.page.click(".finding >> nth=1")
+    assert tab.names() == ["aux_head.weight", "aux_head.bias"]
     tab.ends_well()

@@ -63,8 +63,8 @@ def _boxes(drawing: Drawing) -> dict[str, Any]:
     """By box number: the finding or the modules that a click on it is about."""
     found: dict[str, Any] = {}
     for number, box in enumerate(drawing.boxes):
-        if isinstance(box.shape, Excerpt) and box.shape.finding >= 0:
-            found[str(number)] = {"finding": box.shape.finding}
+        if isinstance(box.shape, Excerpt) and box.shape.findings:
+            found[str(number)] = {"findings": list(box.shape.findings)}
         elif isinstance(box.shape, Card) and box.shape.modules and box.shape.modules != ("",):
             found[str(number)] = {"modules": [clean(path) for path in box.shape.modules]}
     return found

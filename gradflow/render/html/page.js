@@ -97,7 +97,7 @@
       box.setAttribute('role', 'button');
       const title = box.querySelector('title');
       if (title) box.setAttribute('aria-label', title.textContent);
-      const act = () => (target.finding !== undefined ? pick(target.finding) : openModules(target.modules, view.module));
+      const act = () => (target.findings ? pick(target.findings[0]) : openModules(target.modules, view.module));
       box.addEventListener('click', () => { if (!dragged) act(); });
       box.addEventListener('keydown', (event) => {
         if (event.key === 'Enter' || event.key === ' ') { event.preventDefault(); event.stopPropagation(); act(); }
@@ -143,22 +143,24 @@
 
   // Findings.
   const cards = [...document.querySelectorAll('.finding')];
+  // The page lists the worst first; the data has the report's order.
+  const numberOf = (card) => Number(card.dataset.finding);
   let chosen = -1;
   function pick(index) {
     const again = chosen === index;
     chosen = again ? -1 : index;
-    cards.forEach((card, number) => {
-      card.classList.toggle('open', number === chosen);
-      card.querySelector('button').setAttribute('aria-expanded', String(number === chosen));
+    cards.forEach((card) => {
+      card.classList.toggle('open', numberOf(card) === chosen);
+      card.querySelector('button').setAttribute('aria-expanded', String(numberOf(card) === chosen));
     });
     clearHits();
-    state.only = again ? null : { label: `finding ${index + 1}`, rows: new Set(data.findings[index]) };
+    state.only = again ? null : { label: `finding ${cards.findIndex((card) => numberOf(card) === index) + 1}`, rows: new Set(data.findings[index]) };
     refresh();
     if (again) return;
-    const card = cards[index];
+    const card = cards.find((other) => numberOf(other) === index);
     card.scrollIntoView({ block: 'nearest' });
     for (let view = 0; view < data.views.length; view += 1) {
-      const hit = Object.entries(data.views[view].boxes).find(([, target]) => target.finding === index);
+      const hit = Object.entries(data.views[view].boxes).find(([, target]) => (target.findings || []).includes(index));
       if (!hit) continue;
       if (current !== view) show(view);
       const box = boxOf(view, hit[0]);
@@ -166,7 +168,7 @@
       return;
     }
   }
-  cards.forEach((card, index) => card.querySelector('button').addEventListener('click', () => pick(index)));
+  cards.forEach((card) => card.querySelector('button').addEventListener('click', () => pick(numberOf(card))));
 
   // The module tree, from the owners of parameters. Branches are built when they are opened.
   const tree = { path: '', name: '', children: new Map(), rows: [], kind: '' };
