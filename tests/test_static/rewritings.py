@@ -152,7 +152,7 @@ CERTAIN = {
     "two contexts in one with": """
     def forward(self, x):
         x = self.lin0(x)
-        with torch.autocast("cpu"), torch.no_grad():
+        with torch.autocast("cpu", enabled=False), torch.no_grad():
             x = self.lin1(x)
         return self.lin2(x)""",
     "exit stack": """
