@@ -8,10 +8,10 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from gradflow.capture.inputs import InputSpec
-from gradflow.capture.job import Ending, Way
-from gradflow.capture.script import run_target
-from gradflow.capture.target import Form, TargetSpec, file_of_command, relative_posix
+from gradflow.capture.launch.inputs import InputSpec
+from gradflow.capture.launch.job import Ending, Way
+from gradflow.capture.launch.script import run_target
+from gradflow.capture.launch.target import Form, TargetSpec, file_of_command, relative_posix
 from gradflow.checks import diagnose
 from gradflow.checks.ranks import merge_ranks
 from gradflow.checks.turns import with_turns

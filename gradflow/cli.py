@@ -259,8 +259,8 @@ def _say_failure(error: Exception, ours: Sequence[str], rest: Sequence[str]) -> 
 
 def _audited(options: argparse.Namespace, rest: Sequence[str]) -> Report:
     from gradflow.api import audit_script
-    from gradflow.capture.inputs import parse_input
-    from gradflow.capture.target import parse_function, parse_target
+    from gradflow.capture.launch.inputs import parse_input
+    from gradflow.capture.launch.target import parse_function, parse_target
     from gradflow.cli_screen import read_screen
     from gradflow.screening import FailOn
 

@@ -16,7 +16,7 @@ from gradflow.cli_settings import seed
 from gradflow.errors import TargetCrashed, TargetError, UsageError
 
 if TYPE_CHECKING:
-    from gradflow.capture.target import TargetSpec
+    from gradflow.capture.launch.target import TargetSpec
     from gradflow.graph.freezing import FreezeComparison
 
 HOOK = "gradflow_model"
@@ -81,7 +81,7 @@ def run_freeze(parser: Parser, words: Sequence[str], write: Callable[[str, str],
 
 def _target(rest: Sequence[str]) -> TargetSpec:
     """The model that the words name; a file that defines the hook function stands for the model that it makes."""
-    from gradflow.capture.target import Form, TargetSpec, parse_target
+    from gradflow.capture.launch.target import Form, TargetSpec, parse_target
 
     spec = parse_target(rest)
     if spec.is_attribute:
@@ -96,7 +96,7 @@ def _target(rest: Sequence[str]) -> TargetSpec:
 
 
 def _compared(spec: TargetSpec, options: argparse.Namespace) -> FreezeComparison:
-    from gradflow.capture.inputs import parse_input
+    from gradflow.capture.launch.inputs import parse_input
     from gradflow.freezing import compare_target
 
     inputs = tuple(parse_input(text) for text in options.input)

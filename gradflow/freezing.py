@@ -10,8 +10,8 @@ from gradflow.checks.naming import expression, listed
 from gradflow.graph.freezing import FreezeCell, FreezeComparison, FreezeLayer, FreezeWay
 
 if TYPE_CHECKING:
-    from gradflow.capture.inputs import InputSpec
-    from gradflow.capture.target import TargetSpec
+    from gradflow.capture.launch.inputs import InputSpec
+    from gradflow.capture.launch.target import TargetSpec
     from gradflow.capture.torch_types import Module, Optimizer, Tensor
 
 _WORDS = {

@@ -72,7 +72,7 @@ def import_graph(trees: dict[str, ast.Module]) -> dict[str, set[str]]:
 
 
 def part_of(module: str) -> str:
-    """`gradflow.capture.session` belongs to `capture`, `gradflow` itself to the empty part."""
+    """`gradflow.capture.training.session` belongs to `capture`, `gradflow` itself to the empty part."""
     return module.split(".")[1] if "." in module else ""
 
 
@@ -157,21 +157,25 @@ def test_an_import_in_a_function_or_under_type_checking_is_seen() -> None:
     text = """
 from typing import TYPE_CHECKING
 if TYPE_CHECKING:
-    from gradflow.capture.session import Session
+    from gradflow.capture.training.session import Session
 def late():
     import torch.nn
     from gradflow import api
     from . import checks
     import_module("gradflow.render")
 """
-    known = {"gradflow", "gradflow.api", "gradflow.capture.session", "gradflow.checks"}
+    known = {"gradflow", "gradflow.api", "gradflow.capture.training.session", "gradflow.checks"}
     found = set(imports_of("gradflow.report", ast.parse(text), known))
-    assert found == {"typing", "gradflow.capture.session", "torch.nn", "gradflow.api", "gradflow.checks", "gradflow.render"}
+    assert found == {"typing", "gradflow.capture.training.session", "torch.nn", "gradflow.api", "gradflow.checks", "gradflow.render"}
 
 
 @pytest.mark.parametrize(
     ("module", "other"),
-    [("gradflow.graph.flow", "gradflow.report"), ("gradflow.checks.gf101", "gradflow.capture.session"), ("gradflow.api", "gradflow.cli")],
+    [
+        ("gradflow.graph.flow", "gradflow.report"),
+        ("gradflow.checks.gf101", "gradflow.capture.training.session"),
+        ("gradflow.api", "gradflow.cli"),
+    ],
 )
 def test_an_import_upward_or_sideways_is_reported(module: str, other: str) -> None:
     assert upward_imports({module: {other}, other: set()}) == [f"{module} imports {other}"]

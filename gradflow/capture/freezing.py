@@ -16,14 +16,14 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
 from torch.utils._pytree import tree_leaves, tree_map_only
 
-from gradflow.capture.attribute import load_model
-from gradflow.capture.inputs import InputSpec
-from gradflow.capture.leaving import last_line
+from gradflow.capture.launch.attribute import load_model
+from gradflow.capture.launch.inputs import InputSpec
+from gradflow.capture.launch.leaving import last_line
+from gradflow.capture.launch.target import TargetSpec
+from gradflow.capture.launch.their_traceback import format_theirs, is_ours
 from gradflow.capture.model import TrainingStep
-from gradflow.capture.numbers import fingerprints, is_all_zero, local
 from gradflow.capture.state import Snapshot
-from gradflow.capture.target import TargetSpec
-from gradflow.capture.their_traceback import format_theirs, is_ours
+from gradflow.capture.training.numbers import fingerprints, is_all_zero, local
 from gradflow.errors import GradflowError, TargetCrashed, UsageError
 from gradflow.graph.freezing import Arrival, FreezeCell, FreezeColumn, FreezeComparison, FreezeLayer, FreezeWay, Moody
 

@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
 
-from gradflow.capture.numbers import is_all_zero
-from gradflow.capture.session import Session
 from gradflow.capture.state import Snapshot
 from gradflow.capture.surrogate import project
+from gradflow.capture.training.numbers import is_all_zero
+from gradflow.capture.training.session import Session
 from gradflow.errors import NothingToAudit, UsageError
 from gradflow.graph.recording import Recording, Target
 from gradflow.verdict import Verdict, judge_step

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
 
-from gradflow.capture.numbers import is_all_zero
+from gradflow.capture.training.numbers import is_all_zero
 
 
 class Snapshot:

@@ -18,8 +18,8 @@ import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.overrides import _get_current_function_mode_stack
 
-from gradflow.capture.later_steps import look_at_step, thinned
-from gradflow.capture.session import Session
+from gradflow.capture.training.later_steps import look_at_step, thinned
+from gradflow.capture.training.session import Session
 from gradflow.errors import UsageError
 from gradflow.graph.recording import Recording, Target, TargetKind, Turn, Turned
 from gradflow.verdict import Verdict, judge_step

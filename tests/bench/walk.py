@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import torch
 
-from gradflow.capture.autograd_walk import walk
+from gradflow.capture.training.autograd_walk import walk
 from gradflow.graph.blame import blame
 from gradflow.graph.flow import CutReason, EdgeKind, FlowGraph, FlowGraphBuilder, Node, NodeKind
 

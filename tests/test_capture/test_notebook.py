@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gradflow.capture.notebook import Cell, as_python, read_cells
+from gradflow.capture.launch.notebook import Cell, as_python, read_cells
 from gradflow.errors import TargetError
 
 

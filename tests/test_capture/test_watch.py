@@ -12,7 +12,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 
 import gradflow
-from gradflow.capture.later_steps import HISTORY_AT_MOST, thinned
+from gradflow.capture.training.later_steps import HISTORY_AT_MOST, thinned
 from gradflow.errors import UsageError
 from gradflow.graph.recording import StepFact
 from gradflow.report import Finding, Report

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gradflow.capture.inputs import DTYPES, InputSpec, build_inputs, parse_input
+from gradflow.capture.launch.inputs import DTYPES, InputSpec, build_inputs, parse_input
 from gradflow.errors import UsageError
 
 

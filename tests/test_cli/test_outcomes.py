@@ -9,7 +9,7 @@ import pytest
 
 from gradflow import api, cli
 from gradflow.api import FailOn, build_report
-from gradflow.capture.job import Ending, Way, read, write_atomically
+from gradflow.capture.launch.job import Ending, Way, read, write_atomically
 from gradflow.errors import InvariantError
 from gradflow.graph.flow import FlowGraph
 from gradflow.graph.recording import ParameterFact, Recording, StepFact, Target, TargetKind

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gradflow.capture.target import Form, TargetSpec, file_of_command, parse_function, parse_target, relative_posix
+from gradflow.capture.launch.target import Form, TargetSpec, file_of_command, parse_function, parse_target, relative_posix
 from gradflow.errors import GradflowError, TargetError, UsageError
 
 ALL = "file.py, notebook.ipynb, -m pkg.mod, file.py:attr, pkg.mod:attr or -- COMMAND"

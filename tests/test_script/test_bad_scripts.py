@@ -217,7 +217,7 @@ def test_a_missing_module_is_told_without_our_frames(tmp_path: Path) -> None:
 
 
 BROKEN = """
-import gradflow.capture.session as session
+import gradflow.capture.training.session as session
 def fail(self, *args, **kwargs):
     {what}
 session.Session.recording = fail

@@ -1,0 +1,81 @@
+"""What passes between gradflow and the child process that runs the user's program: the job in, the ending out. Plain data, torch-free.
+
+Both travel as pickles of frozen dataclasses, in a directory that only this user can read.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from gradflow.capture.launch.inputs import InputSpec
+from gradflow.capture.launch.target import TargetSpec
+from gradflow.graph.recording import RankRecording, Recording, Target
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What the child is to do. `spare` is a directory for saves that would have overwritten a file of the user's.
+
+    `ranks` is the directory in which further processes of the program report, `injector` the one that reaches them by PYTHONPATH.
+    `seed`: of all random numbers, None where the program is left to itself. `compiles`: `torch.compile` works as it does without us.
+    """
+
+    spec: TargetSpec
+    target: Target
+    steps: int
+    inputs: tuple[InputSpec, ...]
+    loss: str
+    ending: str
+    spare: str
+    ranks: str = ""
+    injector: str = ""
+    seed: int | None = None
+    compiles: bool = False
+
+
+class Way(str, Enum):
+    """How the child ended."""
+
+    STOPPED = "stopped"  # enough steps were seen, and gradflow ended the program
+    ENDED = "ended"  # the program came to its end
+    EXITED = "exited"  # the program called `sys.exit` with a code that means failure
+    CRASHED = "crashed"  # the program raised
+    ASKED = "asked"  # time ran out or Ctrl-C was pressed, and this is what was seen by then
+    REFUSED = "refused"  # the target could not be audited, for the reason in `sentence`
+    USAGE = "usage"  # an option or hook has a form that gradflow cannot read, as `sentence` says
+    BUG = "bug"  # gradflow itself failed: `traceback` tells where
+    LOST = "lost"  # the child died without a word, for the reason in `sentence`
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How it ended, with the recording if there is one. `traceback` is the user's own, or gradflow's where `way` is BUG.
+
+    `ranks` holds the recordings of all processes of the program that trained, where it was not the first process alone.
+    """
+
+    way: Way
+    recording: Recording | None = None
+    sentence: str = ""
+    traceback: str = ""
+    ranks: tuple[RankRecording, ...] = ()
+
+
+def write_atomically(path: str, value: Job | Ending) -> None:
+    """Leaves the pickle of `value` at `path`, or nothing at all: a reader never sees half of it."""
+    half = f"{path}.{os.getpid()}.half"
+    Path(half).write_bytes(pickle.dumps(value))
+    os.replace(half, path)
+
+
+def read(path: str) -> Any:
+    """The value that `write_atomically` left at `path`, None where there is none."""
+    try:
+        return pickle.loads(Path(path).read_bytes())
+    except FileNotFoundError:
+        return None
