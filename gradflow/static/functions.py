@@ -51,6 +51,11 @@ class Functions(TorchCalls):
             flow = blend([self.flow_of(arguments), self.flow(Value(0, (), bound))])
             self.unclear |= flow.every
             return self.maybe_computed(flow)
+        if self.building and not self.relevance.builds(bound.node, bound.module):
+            return self.maybe_computed(self.flow_of(arguments))
+        of_module = not self.building and bound.closure is None and bound.owner is None
+        if of_module and node is not None and self.relevance.passes_through(bound.node, bound.module):
+            return self.maybe_computed(blend([self.flow_of(arguments), self.called_back(arguments, node)]))
         self.ran.add(id(bound.node))
         stack = (*(self.frame.stack if self.frames else ()), id(node))
         name = f"{bound.owner.name}.{_name_of(bound.node)}" if bound.owner is not None else _name_of(bound.node)

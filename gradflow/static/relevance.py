@@ -19,6 +19,20 @@ CUT_WORDS = re.compile(
     r"\.sample\(|torch\.(?:as_)?[tT]ensor\(|new_tensor|Variable\(|Parameter\(|\.(?:long|int|bool|byte)\(|torch\.(?:long|int\d*|bool|uint8)\b|"
     r"\bfloat\(|\.apply\(|\.(?:gt|lt|ge|le|eq|ne)\(|\w = [^=\n]*[^-=\s] [<>]=? |[<>]=? [^()\n]*\)\.|(?:max|min|median)\([^()]*dim"
 )
+BUILD_WORDS = re.compile(
+    r"\bnn\.[A-Z]|ModuleList|ModuleDict|Sequential|Parameter\(|setattr\(|add_module|register_(?:buffer|parameter|module)|requires_grad|"
+    r"\.eval\(|deepcopy|super\(\)\.__init__|(?<!raise )\b[A-Z][a-z]+(?![\w.]*(?:Error|Exception|Warning)\b)\w*\(|"
+    r"(?:make|build|create)\w*\(|get_\w*(?:layer|block|norm|module|conv|embed)\w*\("
+)
+"""In the text of what `__init__` calls: it may make layers, or say something of them."""
+NO_BUILDERS = frozenset(
+    {"post_init", "init_weights", "_init_weights", "reset_parameters", "_reset_parameters", "initialize_weights", "weight_init",
+     "init_parameters", "_initialize_weights", "log", "save_hyperparameters", "register_to_config"}
+)  # fmt: skip
+"""Methods that give first values to layers which are there already."""
+MUTATES = re.compile(
+    r"\.(?:append|extend|update|insert|add|pop)\(|\]\s*[-+*/|]?=[^=]|\w_\(|yield|global |nonlocal |setattr|requires_grad|backward\("
+)
 BUILDS_IN_FORWARD = re.compile(r"\bnn\.[A-Z]\w+\(|Parameter\(")
 _SELF = re.compile(r"\b(?:self|super\(\))\.(\w+)")
 _WORD = re.compile(r"[A-Za-z_]\w*")
@@ -34,6 +48,8 @@ class Relevance:
         self.hierarchy = hierarchy
         self._texts: dict[int, str] = {}
         self._functions: dict[int, bool] = {}
+        self._builders: dict[int, bool] = {}
+        self._plain: dict[int, bool] = {}
         self._any: dict[Class, bool] = {}
         self._forward: dict[Class, bool] = {}
 
@@ -54,6 +70,27 @@ class Relevance:
             names = tuple(name for entry in self.hierarchy.lineage(owner).classes[:1] for name in entry.methods if name != "__init__")
             self._any[owner] = self._reach(owner, (*names, *PRIMARY))
         return self._any[owner]
+
+    def builds(self, node: ast.AST, module: Module) -> bool:
+        """Whether a function that `__init__` calls may make layers, or hand them on."""
+        if getattr(node, "name", "") in NO_BUILDERS:
+            return False
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            return True
+        if id(node) not in self._builders:
+            text = self._text(node, module)
+            self._builders[id(node)] = bool(BUILD_WORDS.search(text[text.find(":") :]))
+        return self._builders[id(node)]
+
+    def passes_through(self, node: ast.AST, module: Module) -> bool:
+        """Whether a function outside of classes only computes with what it is given: it cuts nothing, and writes into nothing."""
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            return False
+        if id(node) not in self._plain:
+            text = self._text(node, module)
+            cuts = CUT_WORDS.search(text) or MUTATES.search(text) or self._calls_cutting(text, module, 0)
+            self._plain[id(node)] = not cuts
+        return self._plain[id(node)]
 
     def _reach(self, owner: Class, names: tuple[str, ...]) -> bool:
         lineage = self.hierarchy.lineage(owner)
