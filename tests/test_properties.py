@@ -19,9 +19,6 @@ from gradflow.report import FindingSite, Role
 PROGRAMS = 300
 CHUNK = 15
 OPEN = {
-    36: "mark_non_differentiable inside no_grad leaves no trace: only the region is blamed",
-    136: "a value that went through tolist() in a block called twice under no_grad is judged unused, not severed",
-    207: "the indices of max(dim) inside no_grad are not told from its values: only the region is blamed",
     209: "count_nonzero in a loop behind tolist() is overlooked: only the tolist() is blamed",
 }
 """Seeds on which gradflow is known to be wrong, and how. One that has come right fails the test until it is taken out here."""
