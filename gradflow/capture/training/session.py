@@ -64,6 +64,7 @@ class Session:
         self._first_step_at = 0.0
         self._done = False
         self._looked_at = (0, 0)
+        self._looked_after = (-1, -1)
 
     @property
     def backward_passes(self) -> int:
@@ -126,7 +127,8 @@ class Session:
 
     def look(self, frame: FrameType | None) -> None:
         """Learns roots and names while the program's variables are alive; roots are held from here on, so that they stay so."""
-        self._looked_at = (len(self.registry.modules), len(self.optimizers.seen))
+        self._looked_at = self._population()
+        self._looked_after = (self.passes.count, self.optimizers.steps)
         with torch._C.DisableTorchFunction():
             self.optimizers.look()
             roots = find_roots(self.registry, self.took_part(), self.trace)
@@ -149,8 +151,11 @@ class Session:
 
     def _look_again(self, frame: FrameType) -> None:
         """Looks where modules or optimizers are new since the last look: it costs milliseconds on a large model."""
-        if self._looked_at != (len(self.registry.modules), len(self.optimizers.seen)):
+        if self._looked_at != self._population():
             self.look(frame)
+
+    def _population(self) -> tuple[int, int]:
+        return len(self.registry.modules), len(self.optimizers.seen)
 
     def took_part(self) -> set[int]:
         """Serials of the leaves that a pass reached or an optimizer holds."""
@@ -175,7 +180,8 @@ class Session:
 
     def recording(self, target: Target, *, crash: str = "", timed_out: bool = False, notes: tuple[str, ...] = ()) -> Recording:
         """All that was seen, as plain values."""
-        self.look(sys._getframe(1))
+        if self._looked_at != self._population() or self._looked_after != (self.passes.count, self.optimizers.steps):
+            self.look(sys._getframe(1))
         with torch._C.DisableTorchFunction():
             seen = self.seen()
             recording = build_recording(seen, target, crash=crash, timed_out=timed_out, notes=notes)
