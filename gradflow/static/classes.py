@@ -16,6 +16,7 @@ MODULE_BASES = re.compile(
     r"(^|\.)(Module|LightningModule|PreTrainedModel|ModelMixin|Sequential|ModuleList|ModuleDict|ParameterList|ParameterDict)$"
 )
 MAKES_LAYERS = re.compile(rf"\b(?:{'|'.join(sorted(LAYERS))}|Parameter)\s*\(")
+FROZEN_PARAMETER = re.compile(r"\bParameter\((?:[^()]|\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\))*?requires_grad\s*=\s*False")
 DEEPEST = 12
 
 
@@ -90,7 +91,7 @@ class Hierarchy:
     def _builds_layers(self, owner: Class, depth: int) -> bool:
         for entry in self.lineage(owner).classes:
             text = entry.module.source.segment(entry.node)
-            if MAKES_LAYERS.search(text):
+            if MAKES_LAYERS.search(FROZEN_PARAMETER.sub("", text)):
                 return True
             for name in sorted(set(re.findall(r"\b([A-Z]\w+)\s*\(", text))):
                 found = self.package.lookup(entry.module, name)

@@ -256,3 +256,21 @@ def test_a_base_class_that_is_not_known_makes_it_a_warning(tmp_path: Path) -> No
     text = "from elsewhere import PreTrainedModel\n" + text.replace("class Net(nn.Module)", "class Net(PreTrainedModel)")
     (finding,) = findings_of(text, tmp_path)
     assert finding.severity is Severity.WARNING and "may be" in finding.message
+
+
+INNER = """
+class Bias(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.b = nn.Parameter(torch.zeros(1, len((1, 2))), requires_grad=False)
+
+    def forward(self, x):
+        return x + self.b
+"""
+
+
+def test_an_inner_class_whose_parameters_are_all_frozen_is_not_trained(tmp_path: Path) -> None:
+    forward = "y = self.w(x)\n_, i = self.bias(y).topk(2)\nreturn y.gather(-1, i)"
+    text = module("self.bias, self.w = Bias(), nn.Linear(2, 4)", forward, INNER)
+    assert codes_of(text, tmp_path) == []
+    assert codes_of(text.replace(", requires_grad=False", ""), tmp_path) == ["GF101"]

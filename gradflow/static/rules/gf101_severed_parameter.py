@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gradflow.graph.flow import CutReason
 from gradflow.graph.site import Site
 from gradflow.report import Finding, Role, Severity
 from gradflow.static.classflow import ClassFlow, Severed
@@ -40,7 +41,7 @@ def _finding(facts: FileFacts, flow: ClassFlow, severed: Severed, cuts: list[Cut
     nearest = cuts[-1]
     code = next((cut.code for cut in cuts if cut.code != CODE), CODE)
     them, verb = ("it", "is") if len(paths) == 1 else ("them", "are")
-    severity, doubt = _severity(facts, flow)
+    severity, doubt = _severity(facts, flow, nearest)
     may = "may be" if doubt else verb
     helps = [f"to train {them}, {cure_of(cut)}" for cut in reversed(cuts)]
     helps += _freezing(severed, cuts, them, every)
@@ -85,10 +86,12 @@ def _sites(flow: ClassFlow, severed: Severed, cuts: list[CutSite]) -> list[tuple
     return sites
 
 
-def _severity(facts: FileFacts, flow: ClassFlow) -> tuple[Severity, str]:
+def _severity(facts: FileFacts, flow: ClassFlow, nearest: CutSite) -> tuple[Severity, str]:
     """How bad it is, and why that is not certain."""
     if not flow.live and not facts.trains:
         return Severity.INFO, "no parameter of the class gets a gradient, and the file trains nothing: it may be meant for inference"
     if flow.strangers:
         return Severity.WARNING, "a base class is not known here, and may use the parameters in another way"
+    if nearest.reason is CutReason.NO_DERIVATIVE and not facts.trains:
+        return Severity.WARNING, "the file trains nothing: what is chosen by index or by a threshold may be trained in another way"
     return Severity.ERROR, ""
