@@ -267,7 +267,7 @@ def test_wrapped_text_keeps_every_character_and_fits(text: str, width: int, inde
 
 def test_the_place_is_a_link_where_links_are_wanted_and_nowhere_else() -> None:
     report = examples.no_grad_report()
-    linked = render_text(report, width=100, color=True, unicode=True, links="file:///work/my%20project")
-    assert "file:///work/my%20project/net.py\x1b\\net.py:14, in Net.forward" in linked
+    linked = render_text(report, width=100, color=True, unicode=True, links="file:///home/me/my%20project")
+    assert "file:///home/me/my%20project/net.py\x1b\\net.py:14, in Net.forward" in linked
     plain = render_text(report, width=100, color=False, unicode=True, links="file:///work")
     assert "file:" not in plain and "file:" not in render_text(report, width=100, color=True, unicode=True)
