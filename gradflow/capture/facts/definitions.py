@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from types import CodeType, FunctionType
+from typing import Any
 
 import torch
 
@@ -22,7 +23,7 @@ def definition_of(root: torch.nn.Module, path: str) -> Site | None:
     owners: list[tuple[object, str]] = []
     for name in names:
         owners.append((module, name))
-        module = _member(module, name)
+        module = step_into(module, name)
     for owner, name in reversed(owners):
         if isinstance(owner, torch.nn.Module):
             site = _assignment(type(owner), name)
@@ -31,14 +32,15 @@ def definition_of(root: torch.nn.Module, path: str) -> Site | None:
     return None
 
 
-def _member(owner: object, name: str) -> object:
+def step_into(owner: Any, part: str) -> Any:
+    """The part of a module, list or dict that a path names next, None where it has none of that name."""
     if isinstance(owner, torch.nn.Module):
-        found = owner._modules.get(name)
-        return found if found is not None else owner.__dict__.get(name)
+        found = owner._modules.get(part)
+        return found if found is not None else owner.__dict__.get(part)
+    if isinstance(owner, (list, tuple)):
+        return owner[int(part)] if part.isdigit() and int(part) < len(owner) else None
     if isinstance(owner, dict):
-        return owner.get(name, owner.get(int(name) if name.lstrip("-").isdigit() else name))
-    if isinstance(owner, (list, tuple)) and name.isdigit() and int(name) < len(owner):
-        return owner[int(name)]
+        return next((value for key, value in owner.items() if repr(key) == part or key == part), None)
     return None
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
 
+from gradflow.capture.facts.definitions import step_into
 from gradflow.capture.facts.source import assigned_name
 from gradflow.capture.flow.values import Leaf, Trace
 from gradflow.capture.training.registry import Registry
@@ -138,7 +139,7 @@ def _member(name: str, root: Root, leaf: Leaf, membership: Membership, path: str
     owner = name.rpartition(".")[0]
     held_by: Any = root.module
     for part in path.replace("[", ".").replace("]", "").split(".")[:-1]:
-        held_by = _step_into(held_by, part)
+        held_by = step_into(held_by, part)
     return Member(
         name=name,
         root=root.name or type(root.module).__name__,
@@ -151,17 +152,6 @@ def _member(name: str, root: Root, leaf: Leaf, membership: Membership, path: str
         path=path,
         tensor=tensor,
     )
-
-
-def _step_into(owner: Any, part: str) -> Any:
-    if isinstance(owner, torch.nn.Module):
-        found = owner._modules.get(part)
-        return found if found is not None else owner.__dict__.get(part)
-    if isinstance(owner, (list, tuple)):
-        return owner[int(part)] if part.isdigit() and int(part) < len(owner) else None
-    if isinstance(owner, dict):
-        return next((value for key, value in owner.items() if repr(key) == part or key == part), None)
-    return None
 
 
 def _add_hidden(

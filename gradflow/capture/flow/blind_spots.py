@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch.autograd.function import FunctionCtx
 
-from gradflow.capture.flow.frames import user_frame
+from gradflow.capture.flow.frames import user_frame, user_place
 from gradflow.capture.flow.opaque_calls import opaque, record_call, scripted_reason
 from gradflow.capture.flow.patches import RECORDERS, Patches
 from gradflow.capture.flow.recorder import Recorder
-from gradflow.capture.flow.trace import INERT, Place, Region
+from gradflow.capture.flow.trace import INERT, Region
 from gradflow.capture.flow.values import Trace
 from gradflow.graph.flow import CutReason, NodeKind
 
@@ -96,8 +96,7 @@ def _observe_functions(patches: Patches) -> None:
         checkpoint = cls.__name__ == "CheckpointFunction"
         reason = CutReason.REENTRANT_CHECKPOINT if checkpoint else CutReason.CUSTOM_FUNCTION
         label = "checkpoint(use_reentrant=True)" if checkpoint else f"{cls.__name__}.apply"
-        found = user_frame(sys._getframe(1))
-        place = None if found is None else Place(found.f_code, found.f_lasti)
+        place = user_place(sys._getframe(1))
         recorder.marked.clear()
         recorder.regions.forced.append(Region(reason, label, place, module=recorder.running[-1] if recorder.running else 0))
         first = torch._C._autograd._get_sequence_nr()

@@ -119,3 +119,14 @@ _DUNDER_WRITES = frozenset({
     "__setitem__", "__iadd__", "__isub__", "__imul__", "__itruediv__", "__ifloordiv__", "__imod__", "__ipow__", "__iand__", "__ior__",
     "__ixor__", "__ilshift__", "__irshift__", "__idiv__",
 })  # fmt: skip
+
+
+def tensors_in(out: Any) -> list[torch.Tensor]:
+    """Every tensor in what a call gave: nested tuples, lists and dicts."""
+    if isinstance(out, torch.Tensor):
+        return [out]
+    if isinstance(out, (list, tuple)):
+        return [tensor for value in out for tensor in tensors_in(value)]
+    if isinstance(out, dict):
+        return [tensor for value in out.values() for tensor in tensors_in(value)]
+    return []

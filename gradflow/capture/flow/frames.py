@@ -6,7 +6,6 @@ Costs 50 ns a frame: the answer is kept by file name, since hashing a code objec
 from __future__ import annotations
 
 import os
-import sys
 import sysconfig
 import threading
 from types import FrameType
@@ -65,9 +64,9 @@ def user_frame(start: FrameType | None) -> FrameType | None:
     return None
 
 
-def user_place(depth: int = 1) -> Place | None:
-    """Where the user's code stands now, `depth` frames above the caller's own."""
-    frame = user_frame(sys._getframe(depth))
+def user_place(start: FrameType | None) -> Place | None:
+    """Where the user's code stands in the innermost of its frames from `start` outwards, None if there is none."""
+    frame = user_frame(start)
     return None if frame is None else Place(frame.f_code, frame.f_lasti)
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch.nn.modules.module import register_module_module_registration_hook
 
-from gradflow.capture.flow.frames import RUNNING, user_frame
+from gradflow.capture.flow.frames import RUNNING, user_place
 from gradflow.capture.flow.opaque_calls import opaque, scripted_reason
-from gradflow.capture.flow.patches import RECORDERS, Patches, user_place
-from gradflow.capture.flow.trace import INERT, Place
+from gradflow.capture.flow.patches import RECORDERS, Patches
+from gradflow.capture.flow.trace import INERT
 from gradflow.capture.flow.values import Trace
 from gradflow.capture.training.registry import Registry
 from gradflow.graph.flow import CutReason
@@ -112,8 +112,7 @@ def observe_parameters(patches: Patches, trace: Trace) -> None:
         if recorder is None or recorder.paused:
             return parameter
         with torch._C.DisableTorchFunction():
-            found = user_frame(sys._getframe(1))
-            place = None if found is None else Place(found.f_code, found.f_lasti)
+            place = user_place(sys._getframe(1))
             source = trace.find(data) if isinstance(data, torch.Tensor) and data is not parameter else None
             made_in = recorder.running[-1] if recorder.running else 0
             if source is None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from gradflow.capture.flow.frames import user_frame
+from gradflow.capture.flow.calls import tensors_in
+from gradflow.capture.flow.frames import user_place
 from gradflow.capture.flow.patches import RECORDERS
 from gradflow.capture.flow.recorder import Recorder
 from gradflow.capture.flow.trace import CUT, INERT, LIVE, REGION, Place, Step
@@ -27,8 +28,7 @@ def opaque(
     recorder = RECORDERS.current
     if recorder is None or recorder.paused:
         return original()
-    found = user_frame(sys._getframe(1))
-    place = None if found is None else Place(found.f_code, found.f_lasti)
+    place = user_place(sys._getframe(1))
     first = torch._C._autograd._get_sequence_nr()
     with torch._C.DisableTorchFunction():
         out = original()
@@ -43,7 +43,7 @@ def record_call(
     inputs: list[tuple[Any, Step]] = []
     recorder._gather((*given, *more), inputs)
     trace = recorder.trace
-    outputs = _output_tensors(out)
+    outputs = tensors_in(out)
     for group in ([v for v in outputs if v.requires_grad], [v for v in outputs if not v.requires_grad]):
         if not group:
             continue
@@ -74,13 +74,3 @@ def record_call(
 
 def scripted_reason(scripted: Any) -> CutReason:
     return CutReason.DETACH if "aten::detach" in str(scripted.inlined_graph) else CutReason.NO_DERIVATIVE
-
-
-def _output_tensors(out: Any) -> list[torch.Tensor]:
-    if isinstance(out, torch.Tensor):
-        return [out]
-    if isinstance(out, (list, tuple)):
-        return [tensor for value in out for tensor in _output_tensors(value)]
-    if isinstance(out, dict):
-        return [tensor for value in out.values() for tensor in _output_tensors(value)]
-    return []

@@ -5,9 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from gradflow.capture.flow.frames import user_frame
 from gradflow.capture.flow.recorder import Recorder
-from gradflow.capture.flow.trace import Place
 
 
 class Patches:
@@ -37,11 +35,6 @@ class Patches:
                 setattr(owner, name, value)
             else:
                 delattr(owner, name)
-
-
-def user_place(frame: Any) -> Place | None:
-    found = user_frame(frame)
-    return None if found is None else Place(found.f_code, found.f_lasti)
 
 
 class Recorders(threading.local):

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from gradflow.capture.flow.calls import COPIERS, HOST_CALLS, TENSOR_MAKERS, CallKind, cut_reason, silent_calls
-from gradflow.capture.flow.frames import RUNNING, user_frame
+from gradflow.capture.flow.calls import COPIERS, HOST_CALLS, TENSOR_MAKERS, CallKind, cut_reason, silent_calls, tensors_in
+from gradflow.capture.flow.frames import RUNNING, user_frame, user_place
 from gradflow.capture.flow.grad_regions import GradRegions
 from gradflow.capture.flow.trace import CUT, INERT, LIVE, REGION, ROUND_TRIPS, Place, Step
 from gradflow.capture.flow.values import Trace
@@ -137,7 +137,7 @@ class Recorder(TorchFunctionMode):
             target = args[0] if args else (kwargs or {}).get("tensor", out)
             self._write(kind, target, inputs, hosts, place, first, before)
             return
-        outputs = _tensors(out)
+        outputs = tensors_in(out)
         if not outputs:
             return
         given = {id(value) for value, _ in inputs}
@@ -305,9 +305,8 @@ class Recorder(TorchFunctionMode):
         out = func(*args, **kwargs)
         tensor = args[0]
         if isinstance(tensor, torch.nn.Parameter) and not tensor.requires_grad:
-            found = user_frame(sys._getframe(2))
             leaf = self.trace.leaf(tensor) or self.trace.add_leaf(tensor, None, 0)
-            leaf.frozen_at = None if found is None else Place(found.f_code, found.f_lasti)
+            leaf.frozen_at = user_place(sys._getframe(2))
         return out
 
     def _switch_grad(self, func: Any, args: Any, kwargs: Any) -> Any:
@@ -375,13 +374,3 @@ def _alike(outputs: list[torch.Tensor]) -> list[list[torch.Tensor]]:
     for value in outputs:
         groups[0 if value.requires_grad else 1 if value.is_floating_point() or value.is_complex() else 2].append(value)
     return [group for group in groups if group]
-
-
-def _tensors(out: Any) -> list[torch.Tensor]:
-    if isinstance(out, _Tensor):
-        return [out]
-    if isinstance(out, (list, tuple)):
-        return [tensor for value in out for tensor in _tensors(value)]
-    if isinstance(out, dict):
-        return [tensor for value in out.values() for tensor in _tensors(value)]
-    return []

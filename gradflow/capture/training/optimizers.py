@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
-from gradflow.capture.flow.frames import user_frame
+from gradflow.capture.flow.frames import user_place
 from gradflow.capture.flow.patches import Patches
 from gradflow.capture.flow.trace import Place
 from gradflow.capture.flow.values import Trace
@@ -134,8 +134,7 @@ class Optimizers:
         watched = self._watched.get(id(optimizer))
         if watched is not None and watched.ref() is optimizer:
             return watched
-        found = None if frame is None else user_frame(frame)
-        watched = WatchedOptimizer(optimizer, None if found is None else Place(found.f_code, found.f_lasti))
+        watched = WatchedOptimizer(optimizer, user_place(frame))
         self.seen.append(watched)
         self._watched[id(optimizer)] = watched
         self._look(watched, optimizer)
@@ -157,9 +156,7 @@ class Optimizers:
         leaves = frozenset(leaf.serial for tensor in tensors if (leaf := self.trace.leaf(tensor)) is not None)
         if self.passes is None or not leaves:
             return
-        found = user_frame(frame)
-        place = None if found is None else Place(found.f_code, found.f_lasti)
-        self._clearings = [*self._clearings[-15:], Clearing(place, len(self.passes.seen), leaves)]
+        self._clearings = [*self._clearings[-15:], Clearing(user_place(frame), len(self.passes.seen), leaves)]
 
     def held(self, leaf: int) -> bool:
         """Whether any optimizer holds the leaf."""

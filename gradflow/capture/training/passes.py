@@ -142,7 +142,7 @@ class Passes:
         found = walk(nodes)
         traced = tensors if self.traced else []
         steps = [step for tensor in traced if (step := trace.find(tensor)) is not None]
-        current = Pass(self.count + 1, tuple(steps), user_place(3), into_grad=into_grad)
+        current = Pass(self.count + 1, tuple(steps), user_place(sys._getframe(2)), into_grad=into_grad)
         wanted = {id(value) for value in inputs if isinstance(value, torch.Tensor)}
         derived = []
         for tensor in (*found.leaves, *(tensor for tensor in tensors if tensor.is_leaf and tensor.requires_grad)):

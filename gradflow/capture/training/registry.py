@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from gradflow.capture.flow.frames import RUNNING, user_frame
+from gradflow.capture.flow.frames import RUNNING, user_place
 from gradflow.capture.flow.trace import Place
 from gradflow.capture.training.replacements import Replacements
 
@@ -43,8 +43,7 @@ class Registry:
         serial = self._serial_of.get(id(module))
         if serial is not None and self.modules[serial].ref() is module:
             return serial
-        found = None if frame is None else user_frame(frame)
-        place = None if found is None else Place(found.f_code, found.f_lasti)
+        place = user_place(frame)
         serial = next(self._counter)
         self.modules[serial] = BuiltModule(module, place, RUNNING.serials[-1] if RUNNING.serials else 0)
         self._serial_of[id(module)] = serial
