@@ -24,15 +24,16 @@ def with_focus(report: Report, patterns: Sequence[str]) -> Report:
 
     A pattern is a glob over names (`enc.3.*`), a name, or the path of a module, which stands for all in it.
     """
-    chosen = [number for number, row in enumerate(report.parameters) if any(_names(pattern, row.name) for pattern in patterns)]
+    chosen = [number for number, row in enumerate(report.parameters) if any(names_parameter(pattern, row.name) for pattern in patterns)]
     if not patterns or not report.parameters:
         return report
-    lost = [pattern for pattern in patterns if not any(_names(pattern, row.name) for row in report.parameters)]
+    lost = [pattern for pattern in patterns if not any(names_parameter(pattern, row.name) for row in report.parameters)]
     notes = tuple(f"`--param {pattern}` names no parameter{_nearest(pattern, report.parameters)}" for pattern in lost)
     return replace(report, focus=_Focuser(report, chosen).all(), notes=(*report.notes, *notes))
 
 
-def _names(pattern: str, name: str) -> bool:
+def names_parameter(pattern: str, name: str) -> bool:
+    """Whether `pattern` stands for the parameter `name`: as a glob, as its name, or as the path of a module around it."""
     # A name with an index, `hidden[0].weight`, is a set of characters to fnmatch.
     return name == pattern or name.startswith(f"{pattern}.") or fnmatchcase(name, pattern)
 
@@ -144,7 +145,9 @@ class _Focuser:
                 around[_owner(row)] = self._neighbours(number)
             reaches, path = self._path(number)
             codes = tuple(dict.fromkeys(finding.code for finding in self._findings() if row.name in finding.parameters))
-            answers.append(Focus(number, why(row, cuts), reaches, path, cuts, around[_owner(row)], findings=codes))
+            answers.append(
+                Focus(number, why(row, cuts), reaches, path, cuts, around[_owner(row)], zero_share=row.zero_share, findings=codes)
+            )
         return tuple(answers)
 
     def _findings(self) -> tuple[Finding, ...]:

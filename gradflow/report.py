@@ -119,7 +119,10 @@ class StepRow:
 
 @dataclass(frozen=True, slots=True)
 class ParameterRow:
-    """One parameter and its verdict. `live_in` is (k, n): live in k of n steps. Norms are L2 over all elements, unitless."""
+    """One parameter and its verdict. `live_in` is (k, n): live in k of n steps. Norms are L2 over all elements, unitless.
+
+    `zero_share`: of exact zeros in what its module gave, None where nobody asked.
+    """
 
     name: str
     root: str
@@ -137,6 +140,7 @@ class ParameterRow:
     owner_class: str = ""
     because: str = ""
     history: tuple[StepRow, ...] = ()
+    zero_share: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

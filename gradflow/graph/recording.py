@@ -50,6 +50,7 @@ class StepFact:
     `lr`: the learning rate of its group, None where no optimizer stepped. `cleared`: a gradient had arrived, and `zero_grad` took it away
     before the step. `moved`: the step changed the value, None where that was not measured. `frozen`: it did not require a gradient when
     the step was taken. `stale_norm`: L2 norm of what lay in `.grad` without a backward pass of this step, None where nothing did.
+    `update_ratio`: |dw|/|w| of the step, of L2 norms, None where nobody asked for it.
     """
 
     step: int
@@ -63,6 +64,7 @@ class StepFact:
     moved: bool | None = None
     frozen: bool = False
     stale_norm: float | None = None
+    update_ratio: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ class ParameterFact:
     reach. `largest_weight`: the largest absolute value in it. `cast`: where it was turned into half precision (`.to(torch.bfloat16)`,
     `.half()`), None where that was not seen. `frozen_at`: where it was frozen last, likewise. `decayed`: its group has a weight decay.
     `opaque`: why this run cannot tell, empty where it can. `siblings_trained`: another parameter of the same root got a gradient.
+    `zero_share`: the share of exact zeros in what its module gave, None where nobody asked.
     """
 
     name: str
@@ -107,6 +110,7 @@ class ParameterFact:
     frozen_at: Site | None = None
     decayed: bool = False
     opaque: str = ""
+    zero_share: float | None = None
     steps: tuple[StepFact, ...] = ()
 
 

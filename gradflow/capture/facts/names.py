@@ -37,6 +37,11 @@ def learn_names(wanted: Iterable[object], frame: FrameType | None) -> dict[int, 
     return names
 
 
+def variable_of(path: str) -> str:
+    """The variable's own name in what `learn_names` gives: `trainer.model` is `model`."""
+    return path.rsplit(".", 1)[-1] if path.isidentifier() or "[" not in path else path
+
+
 def _scopes(frame: FrameType | None) -> Iterator[dict[str, Any]]:
     frames: list[FrameType] = []
     while frame is not None:

@@ -61,6 +61,10 @@ class Recorder(TorchFunctionMode):
             if method is not None:
                 self._special[method] = _Leaver(self, label)
 
+    def listen(self, func: Any, told: Callable[[Any, Any], None]) -> None:
+        """Calls `told(first argument, output)` after each call of `func`, which is recorded as ever."""
+        self._special.setdefault(func, _Listened(self, told))
+
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if self.paused or func in self._silent:
             return func(*args, **kwargs) if kwargs else func(*args)
@@ -312,6 +316,22 @@ class Recorder(TorchFunctionMode):
     def _switch_grad(self, func: Any, args: Any, kwargs: Any) -> Any:
         out = func(*args, **kwargs)
         self.regions.switch(bool(args[0]), sys._getframe(2))
+        return out
+
+
+class _Listened:
+    def __init__(self, recorder: Recorder, told: Callable[[Any, Any], None]) -> None:
+        self.recorder = recorder
+        self.told = told
+
+    def __call__(self, func: Any, args: Any, kwargs: Any) -> Any:
+        special = self.recorder._special
+        del special[func]
+        try:
+            out = self.recorder.__torch_function__(func, (), args, kwargs)
+        finally:
+            special[func] = self
+        self.told(args[0] if args else kwargs.get("input"), out)
         return out
 
 

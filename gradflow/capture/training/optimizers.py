@@ -21,6 +21,7 @@ from gradflow.capture.flow.frames import user_place
 from gradflow.capture.flow.patches import Patches
 from gradflow.capture.flow.trace import Place
 from gradflow.capture.flow.values import Trace
+from gradflow.capture.training.closer_look import CloserLook
 from gradflow.capture.training.numbers import fingerprints, measure
 from gradflow.capture.training.passes import Passes
 from gradflow.graph.recording import StepFact
@@ -74,6 +75,7 @@ class Optimizers:
     def __init__(self, trace: Trace, after: Callable[[WatchedOptimizer], None]) -> None:
         self.trace = trace
         self.passes: Passes | None = None
+        self.closer: CloserLook | None = None
         self.seen: list[WatchedOptimizer] = []
         self.steps = 0
         self.fingerprints: dict[int, int] = {}
@@ -199,6 +201,8 @@ class Optimizers:
                 for serial, _ in fresh:
                     self.first_fingerprints.setdefault(serial, self.fingerprints[serial])
                     self._current.add(serial)
+            if self.closer is not None and watched.steps < STEPS_MEASURED:
+                self.closer.before_step(held)
             # With a closure the passes come from inside the step: they are judged when it has ended.
             if not _closure(args, kwargs):
                 self._judge(watched, held)
@@ -265,6 +269,14 @@ class Optimizers:
                 steps[-1] = replace(steps[-1], moved=new != self.fingerprints[serial])
             self.fingerprints[serial] = new
 
+    def _note_ratios(self, watched: WatchedOptimizer, optimizer: torch.optim.Optimizer) -> None:
+        if self.closer is None:
+            return
+        for serial, ratio in self.closer.after_step(self._look(watched, optimizer)).items():
+            steps = watched.facts.get(serial)
+            if steps and steps[-1].step == watched.steps + 1:
+                steps[-1] = replace(steps[-1], update_ratio=ratio)
+
     def after_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         """Reads what the step did, and counts it."""
         self.resume()
@@ -276,6 +288,7 @@ class Optimizers:
         if watched.steps < STEPS_MEASURED:
             with torch._C.DisableTorchFunction():
                 self._note_moves(watched, optimizer)
+                self._note_ratios(watched, optimizer)
         watched.steps += 1
         self.steps += 1
         if self.steps == 1:

@@ -16,6 +16,8 @@ from gradflow.capture.training.statistics import Statistics
 class Seen:
     """What one run gave: its values, modules, passes and optimizers; the root modules; names of leaves in no module, by serial.
 
+    `zero_shares`: by leaf (serial), the share of zeros in what its module gave, of those that were asked for.
+
     `members`: the parameters by name, in the order of the facts, once the recording is built.
     """
 
@@ -27,4 +29,5 @@ class Seen:
     names: dict[int, str]
     traced: bool
     statistics: Statistics = field(default_factory=Statistics)
+    zero_shares: dict[int, float] = field(default_factory=dict)
     members: list[Member] = field(default_factory=list)
