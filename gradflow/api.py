@@ -115,6 +115,7 @@ def audit_script(
     quiet: bool = False,
     seed: int | None = None,
     compiles: bool = False,
+    draws: bool = False,
 ) -> Report:
     """The report on a program, or on a model that a file holds, run in a child process.
 
@@ -124,6 +125,7 @@ def audit_script(
         quiet: what the program prints goes nowhere, else to standard error.
         seed: of the random numbers of Python, numpy and torch, set before the program begins.
         compiles: `torch.compile` is left on, though no line inside of what it compiles can be blamed.
+        draws: torchviz draws the first backward graph, for the view `autograd`.
     """
     target = describe(spec, steps=steps, inputs=[text for text, _ in inputs], loss=loss, seed=seed, compiles=compiles)
     try:
@@ -137,6 +139,7 @@ def audit_script(
             quiet=quiet,
             seed=seed,
             compiles=compiles,
+            draws=draws,
         )
     except TargetCrashed as error:
         return Report(Outcome.CRASHED, target, message=str(error), crash=error.traceback)

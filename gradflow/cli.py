@@ -30,6 +30,7 @@ from gradflow.cli_pictures import (
     pages_of_checks,
     read_report,
     split_graph_words,
+    wants_backward_drawing,
     write_picture,
 )
 from gradflow.cli_settings import add_screening, add_selection, output_of, seconds, seed, wants_json, whole, with_settings
@@ -283,6 +284,7 @@ def _audited(options: argparse.Namespace, rest: Sequence[str]) -> Report:
         quiet=options.quiet_script,
         seed=options.seed,
         compiles=options.compile,
+        draws=wants_backward_drawing(options),
     )
     return screen.apply(report, f"{spec.place}:{spec.attribute}" if spec.is_attribute else spec.place)
 

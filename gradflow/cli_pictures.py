@@ -127,6 +127,13 @@ def check_view(view: str) -> None:
         raise UsageError(f"--view: expected one of {', '.join(VIEWS)}, found {view!r}")
 
 
+def wants_backward_drawing(options: Any) -> bool:
+    """Whether torchviz is to draw the backward graph in the run: for that view, and for a document from which it may be drawn later."""
+    if hasattr(options, "view"):  # `gradflow graph`, whose file may be the document itself
+        return bool(options.view == "autograd" or options.output.lower().endswith(".json"))
+    return bool(options.graph)
+
+
 def write_picture(report: Report, format: str, place: str, say: Say, **how: Any) -> None:
     """Writes one picture (to standard output where `place` is empty).
 

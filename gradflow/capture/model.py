@@ -33,10 +33,12 @@ def audit_model(
     optimizer: torch.optim.Optimizer | None = None,
     steps: int = 1,
     target: Target,
+    draws: bool = False,
 ) -> Recording:
     """The recording of `steps` training steps of `model(*args, **kwargs)`.
 
     Without an optimizer nothing is stepped, and parameters that are all zero are jittered first, so that a zero start hides nothing.
+    `draws`: the backward graph is drawn too.
 
     Raises:
         NothingToAudit: where the output holds nothing to take a gradient of.
@@ -47,11 +49,11 @@ def audit_model(
         raise UsageError(f"expected at least one step, found steps={steps}")
     run = TrainingStep(model, args, kwargs or {}, loss, optimizer)
     with Snapshot(model, args, kwargs or {}, optimizer):
-        recording = _watched(run, steps, target, trace=False)
+        recording = _watched(run, steps, target, trace=False, draws=draws)
     if not _needs_explaining(recording):
         return recording
     with Snapshot(model, args, kwargs or {}, optimizer):
-        return _watched(run, steps, target, trace=True)
+        return _watched(run, steps, target, trace=True, draws=draws)
 
 
 class TrainingStep:
@@ -123,8 +125,8 @@ def _takes_two(loss: Callable[..., Any]) -> bool:
     return len(required) == 2
 
 
-def _watched(run: TrainingStep, steps: int, target: Target, *, trace: bool) -> Recording:
-    session = Session(steps=steps, trace=trace)
+def _watched(run: TrainingStep, steps: int, target: Target, *, trace: bool, draws: bool) -> Recording:
+    session = Session(steps=steps, trace=trace, draws=draws)
     session.install()
     try:
         for module in run.model.modules():

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gradflow.errors import InvariantError, UsageError
-from gradflow.graph.flow import Cut, CutReason, FlowGraph, Node, NodeKind
+from gradflow.graph.flow import BackwardDrawing, Cut, CutReason, FlowGraph, Node, NodeKind
 from gradflow.graph.site import Site
 from gradflow.json_fields import each_field, enum_field, field, list_field
 
@@ -31,6 +31,7 @@ def flow_form(flow: FlowGraph) -> dict[str, Any]:
         "kinds": list(flow.kinds),
         "edge_cuts": list(flow.edge_cuts),
         "losses": list(flow.losses),
+        **({"backward": _backward_form(flow.backward)} if flow.backward.statements else {}),
     }
 
 
@@ -53,6 +54,7 @@ def read_flow(form: Mapping[str, Any], where: str) -> FlowGraph:
             cuts=each_field(form, "cuts", where, _cut),
             sites=tuple(_site(row, f"{where}sites.") for row in list_field(form, "sites", list, where)),
             losses=list_field(form, "losses", int, where),
+            backward=_backward(form, where),
         ).check()
     except (InvariantError, OverflowError) as error:
         raise UsageError(f"this is no gradflow/1 report: {where[:-1]} does not hold together, {error}") from error
@@ -93,3 +95,15 @@ def _cut(item: Mapping[str, Any], where: str) -> Cut:
         label=field(item, "label", str, where),
         region=field(item, "region", bool, where),
     )
+
+
+def _backward_form(drawing: BackwardDrawing) -> dict[str, Any]:
+    return {"dot": "\n".join(drawing.statements), "explains": list(drawing.explains)}
+
+
+def _backward(form: Mapping[str, Any], where: str) -> BackwardDrawing:
+    if "backward" not in form:
+        return BackwardDrawing()
+    inner = field(form, "backward", dict, where)
+    where = f"{where}backward."
+    return BackwardDrawing(tuple(field(inner, "dot", str, where).split("\n")), list_field(inner, "explains", int, where))

@@ -85,6 +85,18 @@ _CODES = {kind: code for code, kind in enumerate(_KINDS)}
 
 
 @dataclass(frozen=True, slots=True)
+class BackwardDrawing:
+    """torchviz's drawing of the backward graph of the first loss, kept only where it was asked for.
+
+    `statements` are its DOT statements, in which a parameter is node `p` and its number, a backward node `n` and its own. `explains[i]`
+    is the node of the flow graph to which backward node `ni` belongs, -1 where there is none.
+    """
+
+    statements: tuple[str, ...] = ()
+    explains: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class FlowGraph:
     """Nodes in capture order, edges in flat arrays (data flows from `sources[i]` to `targets[i]`), and the loss nodes.
 
@@ -99,6 +111,7 @@ class FlowGraph:
     cuts: tuple[Cut, ...] = ()
     sites: tuple[Site, ...] = ()
     losses: tuple[int, ...] = ()
+    backward: BackwardDrawing = BackwardDrawing()
 
     def kind_of(self, edge: int) -> EdgeKind:
         """The kind of edge number `edge`."""
@@ -132,6 +145,9 @@ class FlowGraph:
         for loss in self.losses:
             if not 0 <= loss < count:
                 raise InvariantError(f"loss {loss} is no node of {count}")
+        for number in self.backward.explains:
+            if not -1 <= number < count:
+                raise InvariantError(f"the drawing of the backward graph names node {number} of {count}")
         return self
 
 

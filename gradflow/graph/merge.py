@@ -105,4 +105,5 @@ def _side_by_side(one: FlowGraph, other: FlowGraph, parameters: Sequence[int]) -
         cuts=(*one.cuts, *map(cut, other.cuts)),
         sites=(*one.sites, *other.sites),
         losses=(*one.losses, *(number + nodes for number in other.losses)),
+        backward=one.backward,
     ).check()

@@ -7,6 +7,7 @@ import textwrap
 import graphviz
 
 from gradflow.render.dot_cards import card_label, excerpt_label, grid_label, legend_label, title_label
+from gradflow.render.dot_foreign import add_foreign
 from gradflow.render.markup import clean, shown
 from gradflow.render.palette import PALETTES, Palette, Theme
 from gradflow.verdict import Verdict
@@ -31,6 +32,8 @@ def to_dot(drawing: Drawing, theme: Theme = Theme.LIGHT, *, heading: bool = True
     _add_frames(page, drawing, palette)
     for arrow in drawing.arrows:
         page.edge(f"b{arrow.source}", f"b{arrow.target}", **_arrow_attributes(arrow, drawing, palette))
+    if drawing.foreign is not None:
+        add_foreign(page, drawing.foreign, palette, {flow: _flow_look(flow, palette) for flow in Flow})
     graph.subgraph(page)
     return str(graph.source)
 
@@ -49,7 +52,7 @@ def _graph_attributes(drawing: Drawing, palette: Palette, heading: bool) -> dict
         "labelloc": "b",
         "labeljust": "c" if not down else "l",
     }
-    if len(drawing.boxes) > 80:
+    if len(drawing.boxes) + (len(drawing.foreign.nodes) if drawing.foreign else 0) > 80:
         # Crossing minimisation takes most of the time of a big drawing, and its later rounds bring little.
         attributes |= {"mclimit": "0.3", "nslimit": "3", "nslimit1": "3"}
     if heading or any(isinstance(box.shape, Grid) for box in drawing.boxes):  # a page explains arrows and cards once, but no scale
@@ -169,13 +172,7 @@ def _arrow_attributes(arrow: Arrow, drawing: Drawing, palette: Palette) -> dict[
         excerpt = drawing.boxes[arrow.source].shape
         color = palette.mark[excerpt.verdict] if isinstance(excerpt, Excerpt) else palette.line
         return {"color": color, "penwidth": "1.8", "style": "dotted", "arrowhead": "none"}
-    mark = _arrow_color(arrow, drawing, palette)
-    attributes = {
-        Flow.GRADIENT: {"color": mark, "penwidth": "2.4", "arrowsize": ".8"},
-        Flow.ZERO: {"color": mark, "penwidth": "2", "style": "dotted", "arrowsize": ".8"},
-        Flow.DEAD: {"color": mark, "penwidth": "2.2", "style": "dashed", "arrowsize": ".8"},
-        Flow.VALUE: {"color": mark, "penwidth": "1.1", "style": "dashed", "arrowsize": ".7"},
-    }[arrow.flow]
+    attributes = _flow_look(arrow.flow, palette) | {"color": _arrow_color(arrow, drawing, palette)}
     if not arrow.head:
         attributes["arrowhead"] = "none"
     if arrow.skip:
@@ -183,6 +180,19 @@ def _arrow_attributes(arrow: Arrow, drawing: Drawing, palette: Palette) -> dict[
     if arrow.label:
         attributes |= {"label": f" {arrow.label}", "fontcolor": palette.text[_FLOW_VERDICT.get(arrow.flow, Verdict.UNKNOWN)]}
     return attributes
+
+
+def _flow_look(flow: Flow, palette: Palette) -> dict[str, str]:
+    color = palette.mark[_FLOW_VERDICT[flow]] if flow in _FLOW_VERDICT else palette.line
+    return {
+        "color": color,
+        **{
+            Flow.GRADIENT: {"penwidth": "2.4", "arrowsize": ".8"},
+            Flow.ZERO: {"penwidth": "2", "style": "dotted", "arrowsize": ".8"},
+            Flow.DEAD: {"penwidth": "2.2", "style": "dashed", "arrowsize": ".8"},
+            Flow.VALUE: {"penwidth": "1.1", "style": "dashed", "arrowsize": ".7"},
+        }[flow],
+    }
 
 
 def _arrow_color(arrow: Arrow, drawing: Drawing, palette: Palette) -> str:

@@ -119,6 +119,8 @@ def legend_label(palette: Palette, drawing: Drawing) -> str:
         return f"<{_scale(palette, grids[0])}>"
     cells = [_legend_verdict(palette, verdict) for verdict in _verdicts(drawing)]
     flows = {arrow.flow for arrow in drawing.arrows if not arrow.tie}
+    if drawing.foreign is not None:
+        flows |= {Flow.GRADIENT, *(flow for _, _, flow in drawing.foreign.links)}
     lines = (
         (Flow.GRADIENT, palette.mark[Verdict.LIVE], "gradient", "flows back"),
         (Flow.ZERO, palette.mark[Verdict.ZERO], "zero", "comes back"),
@@ -137,6 +139,8 @@ def legend_label(palette: Palette, drawing: Drawing) -> str:
 def _verdicts(drawing: Drawing) -> list[Verdict]:
     cards = [box.shape for box in drawing.boxes if isinstance(box.shape, Card)]
     found = {verdict for card in cards for verdict, _ in card.counts or ((card.verdict, 1),)}
+    if drawing.foreign is not None:
+        found |= {node.verdict for node in drawing.foreign.nodes if node.verdict is not None}
     return [verdict for verdict in Verdict if verdict in found]
 
 

@@ -1,4 +1,5 @@
-"""The backward graph as it is, in the form of torchviz: every node, every parameter, and what no gradient comes back to, marked."""
+"""The backward graph as it is: torchviz's own drawing where the report has it, else the same form by a loop of ours, which folds the
+nodes of a line where there are many. What no gradient comes back to stands beside it, marked."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from gradflow.errors import UsageError
 from gradflow.graph.blame import incoming, upstream
 from gradflow.graph.flow import EdgeKind, NodeKind
 from gradflow.report import Report
+from gradflow.views.backward import draw_backward
 from gradflow.views.drawing import Arrow, Box, Card, Drawing, Excerpt, Flow, Join, Pill
 from gradflow.views.excerpts import excerpt_at
 from gradflow.views.shapes import described
@@ -26,6 +28,9 @@ def draw_autograd(report: Report) -> Drawing:
         UsageError: where it is too large to be drawn, even with the nodes of a line as one.
     """
     subject = Subject(report)
+    drawn = draw_backward(subject)
+    if drawn is not None:
+        return drawn
     flow = report.flow
     seen = upstream(flow, flow.losses[:1])
     numbers = [number for number in range(len(flow.nodes)) if seen[number]]
@@ -52,7 +57,12 @@ def _key(subject: Subject, number: int, *, folded: bool) -> Key:
     if node.kind is NodeKind.PARAMETER:
         name = subject.report.parameters[node.parameter].name
         return ("parameter", subject.tree.owner(node.parameter), name.rpartition(".")[2]) if folded else ("parameter", name)
-    if number in flow.losses[:1] or not folded:
+    if number in flow.losses[:1]:
+        return ("node", str(number))
+    if number in subject.stops:
+        file, line = subject.stops[number]
+        return ("region", file, str(line))
+    if not folded:
         return ("node", str(number))
     site = flow.site_of(number)
     return ("line", subject.tree.canonical(node.module), node.label, f"{site.file}:{site.line}" if site else "")
@@ -71,9 +81,6 @@ def _shape(subject: Subject, key: Key, numbers: list[int]) -> Card | Excerpt | P
         return Card(row.name, shape_word(row.shape), row.verdict, (), row.elements, times=len(rows), note=words, modules=modules)
     if numbers[0] in report.flow.losses[:1]:
         return Pill(clipped(node.autograd or node.label, 40), strong=True)
-    place = subject.stops.get(numbers[0])
-    if place is not None:
-        return excerpt_at(report, state.marks[place])
     if state.arrives[numbers[0]]:
         return Join(clipped(node.autograd or node.label, 40), Flow.GRADIENT)
     flow = Flow.DEAD if state.tainted[numbers[0]] else Flow.VALUE
@@ -95,8 +102,9 @@ def _flows(subject: Subject, keys: dict[int, Key]) -> dict[tuple[Key, Key], Flow
             if region in state.cut_marks and region != flow.nodes[number].region:
                 file, line = state.cut_marks[region]
                 gate: Key = ("region", file, str(line))
-                _join(found, (keys[source], gate), kind)
-                _join(found, (gate, key), kind)
+                for pair in ((keys[source], gate), (gate, key)):
+                    if pair[0] != pair[1]:
+                        _join(found, pair, kind)
             else:
                 _join(found, (keys[source], key), kind)
     return found

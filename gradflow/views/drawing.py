@@ -138,9 +138,39 @@ class Frame:
     module: str = ""
 
 
+class Tone(str, Enum):
+    """What a node of a drawing that torchviz made is: a backward node, a tensor that is the loss, a tensor that is kept."""
+
+    NODE = "node"
+    LOSS = "loss"
+    KEPT = "kept"
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignNode:
+    """One node of torchviz's drawing; `verdict` where it is a parameter."""
+
+    name: str
+    label: str
+    tone: Tone = Tone.NODE
+    verdict: Verdict | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """A drawing that torchviz made: its nodes and (source, target, style) of its arrows, the style empty, `none` for no head or `dotted`.
+
+    `links` are our arrows from the box of a given number to one of its nodes.
+    """
+
+    nodes: tuple[ForeignNode, ...]
+    arrows: tuple[tuple[str, str, str], ...]
+    links: tuple[tuple[int, str, Flow], ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """One picture. `description` says in words what it shows, for those who cannot see it."""
+    """One picture. `description` says in words what it shows, for those who cannot see it. `foreign` is drawn among the boxes."""
 
     title: str
     subtitle: str
@@ -149,6 +179,7 @@ class Drawing:
     frames: tuple[Frame, ...] = ()
     direction: Direction = Direction.DOWN
     description: str = ""
+    foreign: Foreign | None = None
 
     def check(self) -> Drawing:
         """Returns the drawing itself if every number in it names something that is there.

@@ -14,6 +14,7 @@ from gradflow.capture.facts.inventory import Member, take_inventory
 from gradflow.capture.facts.source import function_name, parsed, site_at, site_of
 from gradflow.capture.facts.training_facts import cleared, origins, restless, stale
 from gradflow.capture.facts.twins import find_twins
+from gradflow.capture.training.backward_drawing import finished
 from gradflow.capture.training.numbers import fingerprints, local, weight_norms
 from gradflow.capture.training.optimizers import WatchedOptimizer
 from gradflow.capture.training.passes import Pass
@@ -53,7 +54,7 @@ def build_recording(seen: Seen, target: Target, *, crash: str, timed_out: bool, 
     graph = assembler.build([PassGraph(entry.roots, entry.walk) for entry in passes], [*leaves, *leaks])
     return Recording(
         target=target,
-        graph=graph,
+        graph=_with_drawing(graph, passes, assembler, indices, [fact.name for fact in facts]),
         parameters=tuple(facts),
         optimizers=tuple(_optimizer_fact(seen, watched, names[index]) for index, watched in enumerate(seen.optimizers.seen)),
         backward_passes=seen.passes.count,
@@ -68,6 +69,11 @@ def build_recording(seen: Seen, target: Target, *, crash: str, timed_out: bool, 
         crash=crash,
         timed_out=timed_out,
     )
+
+
+def _with_drawing(graph: FlowGraph, passes: Sequence[Pass], assembler: Assembler, indices: dict[int, int], names: list[str]) -> FlowGraph:
+    raw = next((entry.drawing for entry in passes if entry.drawing is not None), None)
+    return graph if raw is None else replace(graph, backward=finished(raw, indices, names, assembler.node_of))
 
 
 def _optimizer_names(seen: Sequence[WatchedOptimizer]) -> list[str]:

@@ -23,6 +23,7 @@ class Job:
 
     `ranks` is the directory in which further processes of the program report, `injector` the one that reaches them by PYTHONPATH.
     `seed`: of all random numbers, None where the program is left to itself. `compiles`: `torch.compile` works as it does without us.
+    `draws`: the first backward graph is drawn, while its tensors are there.
     """
 
     spec: TargetSpec
@@ -36,6 +37,7 @@ class Job:
     injector: str = ""
     seed: int | None = None
     compiles: bool = False
+    draws: bool = False
 
 
 class Way(str, Enum):

@@ -18,6 +18,7 @@ from gradflow.capture.flow.patches import RECORDERS, Patches
 from gradflow.capture.flow.trace import Place, Step
 from gradflow.capture.flow.values import Trace
 from gradflow.capture.training.autograd_walk import Walk, walk
+from gradflow.capture.training.backward_drawing import RawDrawing, draw_backward
 from gradflow.capture.training.numbers import GradientFact, measure
 from gradflow.capture.training.origins import NODES_AT_MOST, Origin, OriginWatch
 from gradflow.graph.flow import CutReason, NodeKind
@@ -52,6 +53,7 @@ class Pass:
     walk: Walk | None = None
     origins: list[Origin] = field(default_factory=list)
     into_grad: bool = True
+    drawing: RawDrawing | None = None
 
 
 class Passes:
@@ -63,6 +65,7 @@ class Passes:
         self.count = 0
         self.functional = False
         self.traced = False
+        self.draws = False
         self.suspicious = False
         self._open: list[Pass] = []
         self._held = held
@@ -97,6 +100,8 @@ class Passes:
             current, found = self._begin(roots, inputs or (), into_grad)
             handles = _listen(found, current)
             watch = self._look_for_origins(roots, found) if into_grad and not nested else None
+            if self.draws and not self.seen and not nested:
+                current.drawing = draw_backward(found, roots)
         found.nodes = []
         self._open.append(current)
         try:

@@ -41,10 +41,11 @@ PATIENCE_SECONDS = 30.0
 class Session:
     """Hooks, recorder and counts of one run. `on_done` is called inside the user's stack when enough steps were seen.
 
-    `steps`: how many steps of an optimizer to watch. With `trace=False` only autograd is asked, and nothing can be blamed.
+    `steps`: how many steps of an optimizer to watch. With `trace=False` only autograd is asked, and nothing can be blamed. `draws`: the
+    first backward graph is drawn too, while its tensors are there.
     """
 
-    def __init__(self, *, steps: int = 3, on_done: Callable[[], None] | None = None, trace: bool = True) -> None:
+    def __init__(self, *, steps: int = 3, on_done: Callable[[], None] | None = None, trace: bool = True, draws: bool = False) -> None:
         self.trace = Trace()
         self.registry = Registry()
         self.traced = trace
@@ -52,6 +53,7 @@ class Session:
         self.passes = Passes(self.trace, self.optimizers.held, self._passed, lambda: bool(self.registry.modules))
         self.optimizers.passes = self.passes
         self.passes.traced = trace
+        self.passes.draws = draws
         self.names: dict[int, str] = {}
         self.roots: list[Root] = []
         self.members: list[Member] = []
