@@ -116,6 +116,7 @@ def audit_script(
     seed: int | None = None,
     compiles: bool = False,
     draws: bool = False,
+    param: Sequence[str] = (),
 ) -> Report:
     """The report on a program, or on a model that a file holds, run in a child process.
 
@@ -126,6 +127,7 @@ def audit_script(
         seed: of the random numbers of Python, numpy and torch, set before the program begins.
         compiles: `torch.compile` is left on, though no line inside of what it compiles can be blamed.
         draws: torchviz draws the first backward graph, for the view `autograd`.
+        param: patterns of parameters whose updates and layer outputs are measured.
     """
     target = describe(spec, steps=steps, inputs=[text for text, _ in inputs], loss=loss, seed=seed, compiles=compiles)
     try:
@@ -140,6 +142,7 @@ def audit_script(
             seed=seed,
             compiles=compiles,
             draws=draws,
+            focus=tuple(param),
         )
     except TargetCrashed as error:
         return Report(Outcome.CRASHED, target, message=str(error), crash=error.traceback)
@@ -224,6 +227,7 @@ def _row(fact: ParameterFact, verdict: Verdict, influence: Influence) -> Paramet
         owner_class=fact.owner_class,
         because=_because(fact, verdict, influence),
         history=_history(fact, verdict),
+        zero_share=fact.zero_share,
     )
 
 
@@ -244,7 +248,7 @@ def _history(fact: ParameterFact, verdict: Verdict) -> tuple[StepRow, ...]:
     rows = []
     for step in fact.steps:
         seen = judge_step(step) if fact.requires_grad else Verdict.FROZEN
-        rows.append(StepRow(step.step, seen or unreached, step.grad_norm, lr=step.lr))
+        rows.append(StepRow(step.step, seen or unreached, step.grad_norm, step.update_ratio, step.lr))
     return tuple(rows)
 
 

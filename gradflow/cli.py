@@ -285,6 +285,7 @@ def _audited(options: argparse.Namespace, rest: Sequence[str]) -> Report:
         seed=options.seed,
         compiles=options.compile,
         draws=wants_backward_drawing(options),
+        param=getattr(options, "param", ()),
     )
     return screen.apply(report, f"{spec.place}:{spec.attribute}" if spec.is_attribute else spec.place)
 

@@ -7,7 +7,7 @@ cent of a step. Only where there is something to explain the step runs again fro
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -34,11 +34,12 @@ def audit_model(
     steps: int = 1,
     target: Target,
     draws: bool = False,
+    focus: Sequence[str] = (),
 ) -> Recording:
     """The recording of `steps` training steps of `model(*args, **kwargs)`.
 
     Without an optimizer nothing is stepped, and parameters that are all zero are jittered first, so that a zero start hides nothing.
-    `draws`: the backward graph is drawn too.
+    `draws`: the backward graph is drawn too. Of the parameters that a pattern in `focus` names more is told, and the flow is recorded.
 
     Raises:
         NothingToAudit: where the output holds nothing to take a gradient of.
@@ -48,12 +49,13 @@ def audit_model(
     if steps < 1:
         raise UsageError(f"expected at least one step, found steps={steps}")
     run = TrainingStep(model, args, kwargs or {}, loss, optimizer)
+    if not focus:
+        with Snapshot(model, args, kwargs or {}, optimizer):
+            recording = _watched(run, steps, target, trace=False, draws=draws)
+        if not _needs_explaining(recording):
+            return recording
     with Snapshot(model, args, kwargs or {}, optimizer):
-        recording = _watched(run, steps, target, trace=False, draws=draws)
-    if not _needs_explaining(recording):
-        return recording
-    with Snapshot(model, args, kwargs or {}, optimizer):
-        return _watched(run, steps, target, trace=True, draws=draws)
+        return _watched(run, steps, target, trace=True, draws=draws, focus=focus)
 
 
 class TrainingStep:
@@ -125,8 +127,8 @@ def _takes_two(loss: Callable[..., Any]) -> bool:
     return len(required) == 2
 
 
-def _watched(run: TrainingStep, steps: int, target: Target, *, trace: bool, draws: bool) -> Recording:
-    session = Session(steps=steps, trace=trace, draws=draws)
+def _watched(run: TrainingStep, steps: int, target: Target, *, trace: bool, draws: bool, focus: Sequence[str] = ()) -> Recording:
+    session = Session(steps=steps, trace=trace, draws=draws, focus=focus)
     session.install()
     try:
         for module in run.model.modules():

@@ -126,6 +126,7 @@ def _fact(seen: Seen, member: Member, names: list[str], twins: dict[int, str]) -
         frozen_at=None if requires_grad else site_of(first.frozen_at),
         decayed=any(first.serial in watched.decayed for _, watched in holders),
         opaque=_opaque(seen, holders),
+        zero_share=next((seen.zero_shares[serial] for serial in member.leaves if serial in seen.zero_shares), None),
         steps=steps,
     )
 

@@ -104,7 +104,7 @@ def _build(found: Any, spec: TargetSpec) -> torch.nn.Module:
 
 def _audit(model: torch.nn.Module, module: ModuleType, job: Job, target: Target) -> Recording:
     args, kwargs = _inputs(model, module, job.inputs)
-    return audit_model(model, args, kwargs, loss=_loss(module, job.loss), target=target, draws=job.draws)
+    return audit_model(model, args, kwargs, loss=_loss(module, job.loss), target=target, draws=job.draws, focus=job.focus)
 
 
 def _inputs(model: torch.nn.Module, module: ModuleType, inputs: tuple[InputSpec, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:

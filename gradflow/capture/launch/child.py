@@ -56,7 +56,7 @@ class Child:
             if self.job.spec.is_attribute:
                 self._conclude(self._audit_attribute())
                 return
-            self.session = RankSession(steps=self.job.steps, on_done=self._stop, draws=self.job.draws)
+            self.session = RankSession(steps=self.job.steps, on_done=self._stop, draws=self.job.draws, focus=self.job.focus)
             self.session.install()
             self._reach_further_processes(self.session)
         except Exception as error:  # noqa: BLE001 - whatever it is, the parent has to hear of it

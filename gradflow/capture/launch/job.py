@@ -23,7 +23,7 @@ class Job:
 
     `ranks` is the directory in which further processes of the program report, `injector` the one that reaches them by PYTHONPATH.
     `seed`: of all random numbers, None where the program is left to itself. `compiles`: `torch.compile` works as it does without us.
-    `draws`: the first backward graph is drawn, while its tensors are there.
+    `draws`: the first backward graph is drawn, while its tensors are there. `focus`: patterns of parameters to look at more closely.
     """
 
     spec: TargetSpec
@@ -38,6 +38,7 @@ class Job:
     seed: int | None = None
     compiles: bool = False
     draws: bool = False
+    focus: tuple[str, ...] = ()
 
 
 class Way(str, Enum):

@@ -68,7 +68,7 @@ class Rank:
         self.job = job
         self.process = os.getpid()
         self.surroundings = surroundings or Surroundings(job)
-        self.session = session or RankSession(steps=job.steps, draws=job.draws)
+        self.session = session or RankSession(steps=job.steps, draws=job.draws, focus=job.focus)
         self._trains = False
         self._main_answers = False
         self._is_asked = False

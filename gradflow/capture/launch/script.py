@@ -62,6 +62,7 @@ def run_target(
     seed: int | None = None,
     compiles: bool = False,
     draws: bool = False,
+    focus: tuple[str, ...] = (),
 ) -> Ending:
     """How the audit of the target in a child process ended.
 
@@ -71,6 +72,7 @@ def run_target(
         seed: of all random numbers before the program begins, None to leave them alone.
         compiles: `torch.compile` compiles, rather than handing back what it is given.
         draws: the first backward graph is drawn by torchviz, while its tensors are there.
+        focus: patterns of parameters to look at more closely.
 
     Raises:
         TargetCrashed: the file is no valid Python; nothing was run then.
@@ -83,7 +85,7 @@ def run_target(
         os.mkdir(spare)
         os.mkdir(injector)
         Path(injector, "sitecustomize.py").write_text(sitecustomize(injector, job_file), encoding="utf-8")
-        job = Job(spec, target, steps, inputs, loss, ending, spare, ranks, injector, seed, compiles, draws)
+        job = Job(spec, target, steps, inputs, loss, ending, spare, ranks, injector, seed, compiles, draws, focus)
         write_atomically(job_file, job)
         try:
             with _started(job, job_file, quiet) as (child, wire):

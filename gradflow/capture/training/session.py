@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 
 import torch
@@ -16,7 +16,7 @@ from torch.overrides import _get_current_function_mode_stack
 
 from gradflow.capture.facts.facts import build_recording
 from gradflow.capture.facts.inventory import Member, Root, find_roots
-from gradflow.capture.facts.names import learn_names
+from gradflow.capture.facts.names import learn_names, variable_of
 from gradflow.capture.flow.blind_spots import observe_blind_spots
 from gradflow.capture.flow.module_hooks import observe_modules, observe_parameters
 from gradflow.capture.flow.patches import RECORDERS, Patches
@@ -24,6 +24,7 @@ from gradflow.capture.flow.recorder import Recorder
 from gradflow.capture.flow.trace import leaves_above
 from gradflow.capture.flow.values import Trace
 from gradflow.capture.surrogate import project
+from gradflow.capture.training.closer_look import CloserLook
 from gradflow.capture.training.optimizers import Optimizers, WatchedOptimizer
 from gradflow.capture.training.passes import Pass, Passes
 from gradflow.capture.training.registry import Registry
@@ -42,10 +43,18 @@ class Session:
     """Hooks, recorder and counts of one run. `on_done` is called inside the user's stack when enough steps were seen.
 
     `steps`: how many steps of an optimizer to watch. With `trace=False` only autograd is asked, and nothing can be blamed. `draws`: the
-    first backward graph is drawn too, while its tensors are there.
+    first backward graph is drawn too, while its tensors are there. `focus`: patterns of parameters that are looked at more closely.
     """
 
-    def __init__(self, *, steps: int = 3, on_done: Callable[[], None] | None = None, trace: bool = True, draws: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        steps: int = 3,
+        on_done: Callable[[], None] | None = None,
+        trace: bool = True,
+        draws: bool = False,
+        focus: Sequence[str] = (),
+    ) -> None:
         self.trace = Trace()
         self.registry = Registry()
         self.traced = trace
@@ -53,6 +62,8 @@ class Session:
         self.passes = Passes(self.trace, self.optimizers.held, self._passed, lambda: bool(self.registry.modules))
         self.optimizers.passes = self.passes
         self.passes.traced = trace
+        self.closer = CloserLook(focus, self.trace, self.registry, self.took_part) if focus else None
+        self.optimizers.closer = self.closer
         self.passes.draws = draws
         self.names: dict[int, str] = {}
         self.roots: list[Root] = []
@@ -99,6 +110,8 @@ class Session:
             self._recorder = Recorder(self.trace)
             self._recorder.__enter__()
             RECORDERS.current = self._recorder
+        if self.closer is not None:
+            self.closer.observe(self._patches, self._recorder)
 
     def uninstall(self) -> None:
         """Takes every hook away again."""
@@ -124,6 +137,8 @@ class Session:
 
     def pause(self) -> None:
         """Records nothing from here on; the hooks stay until `uninstall`."""
+        if self.closer is not None:
+            self.closer.sleep()
         if self._recorder is not None:
             self._recorder.paused = 1 << 30
 
@@ -141,11 +156,11 @@ class Session:
             for root in roots:
                 root.trained = known[root.serial].trained if root.serial in known else root.module.training
                 root.name = known[root.serial].name if root.serial in known else ""
-                root.name = root.name or _variable(named.get(id(root.module), ""))
+                root.name = root.name or variable_of(named.get(id(root.module), ""))
                 known[root.serial] = root
             self.roots = [known[serial] for serial in sorted(known) if known[serial] in roots or not roots]
             for watched in self.optimizers.seen:
-                watched.name = watched.name or _variable(named.get(id(watched.ref()), ""))
+                watched.name = watched.name or variable_of(named.get(id(watched.ref()), ""))
             for tensor in loose:
                 leaf = self.trace.leaf(tensor)
                 if leaf is not None and id(tensor) in named:
@@ -186,13 +201,15 @@ class Session:
             self.look(sys._getframe(1))
         with torch._C.DisableTorchFunction():
             seen = self.seen()
+            notes = (*notes, *(self.closer.notes if self.closer is not None else ()))
             recording = build_recording(seen, target, crash=crash, timed_out=timed_out, notes=notes)
             self.members = seen.members
             return recording
 
     def seen(self) -> Seen:
         """What this run gave so far."""
-        return Seen(self.trace, self.registry, self.passes, self.optimizers, self.roots, self.names, self.traced, self.statistics)
+        shares = self.closer.zero_shares() if self.closer is not None else {}
+        return Seen(self.trace, self.registry, self.passes, self.optimizers, self.roots, self.names, self.traced, self.statistics, shares)
 
     def _passed(self, entry: Pass) -> None:
         for root in self.roots:
@@ -237,8 +254,3 @@ class Session:
             return
         self._done = True
         self._on_done()
-
-
-def _variable(path: str) -> str:
-    """The variable's own name: `trainer.model` is `model`."""
-    return path.rsplit(".", 1)[-1] if path.isidentifier() or "[" not in path else path
