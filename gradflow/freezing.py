@@ -6,14 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from gradflow.capture.launch.job import Ending, Way
 from gradflow.checks.naming import expression, listed
+from gradflow.errors import GradflowError, InvariantError, TargetCrashed, TargetTimeout, UsageError
 from gradflow.graph.freezing import FreezeCell, FreezeComparison, FreezeLayer, FreezeWay
+from gradflow.graph.recording import Target, TargetKind
 
 if TYPE_CHECKING:
-    from gradflow.capture.launch.inputs import InputSpec
     from gradflow.capture.launch.target import TargetSpec
     from gradflow.capture.torch_types import Module, Optimizer, Tensor
 
+DEFAULT_TIMEOUT = 120.0
+"""Seconds."""
 _WORDS = {
     FreezeWay.NO_GRAD: "`no_grad` around the call",
     FreezeWay.DETACH: "`.detach()` on the output",
@@ -54,27 +58,71 @@ def compare_freezing(
 
 
 def compare_target(
-    spec: TargetSpec, layers: Sequence[str], *, inputs: tuple[InputSpec, ...] = (), loss: str = "", seed: int = 0
+    spec: TargetSpec,
+    layers: Sequence[str],
+    *,
+    step: int = 1,
+    timeout: float = DEFAULT_TIMEOUT,
+    inputs: tuple[Any, ...] = (),
+    loss: str = "",
+    seed: int | None = None,
+    quiet: bool = False,
 ) -> FreezeComparison:
-    """The comparison for a model that a file or a module holds, which is imported into this process.
+    """The comparison for a program, whose own training step is taken, or for a model that a file holds; in a child process.
+
+    Args:
+        step: the training step of a program that is taken once for each way.
+        inputs: of a model, as `parse_input` reads them.
+        timeout: seconds for all of it.
+        seed: of all random numbers; for a model 0 by default, a program is left to itself.
+        quiet: what the program prints goes nowhere, else to standard error.
 
     Raises:
-        TargetCrashed: the user's own code raised.
-        GradflowError: the model, its inputs or its loss are not as expected.
+        TargetCrashed: the user's own code raised, or ended itself.
+        TargetTimeout: time ran out.
+        GradflowError: the target, the model, its inputs or a layer are not as expected.
     """
-    from gradflow.capture.freezing import freeze_target
+    from gradflow.capture.launch.script import run_target
 
-    return with_advice(freeze_target(spec, layers, inputs=inputs, loss=loss, seed=seed))
+    ending = run_target(
+        spec,
+        Target(TargetKind.MODULE if spec.is_attribute else TargetKind.SCRIPT, "", ""),
+        steps=step,
+        timeout=timeout,
+        inputs=inputs,
+        loss=loss,
+        quiet=quiet,
+        seed=seed,
+        layers=tuple(layers),
+    )
+    if ending.frozen is None:
+        raise _no_comparison(ending)
+    return with_advice(ending.frozen)
+
+
+def _no_comparison(ending: Ending) -> GradflowError:
+    match ending.way:
+        case Way.CRASHED | Way.EXITED | Way.LOST:
+            raised = "" if ending.sentence.startswith("the ") else "the program raised: "
+            return TargetCrashed(f"{raised}{ending.sentence}", ending.traceback)
+        case Way.ASKED:
+            return TargetTimeout(f"{ending.sentence.rstrip(',')} before the step had been taken in every way")
+        case Way.BUG:
+            return InvariantError(f"{ending.sentence}\n{ending.traceback}")
+        case Way.REFUSED | Way.USAGE | Way.STOPPED | Way.ENDED:
+            return UsageError(ending.sentence)
 
 
 def with_advice(measured: FreezeComparison) -> FreezeComparison:
     """The comparison with the statements to paste, and notes on what the ways do by accident."""
-    names = {path: expression("model", path, prefixed=False) for path in measured.chosen}
+    model = measured.variable
+    names = {path: expression(model, path, prefixed=False) for path in measured.chosen}
     statements = [f"{name}.requires_grad_(False)" for name in names.values()]
-    statements += [f"{names[entry.path]}.eval()  # after each model.train(): {', '.join(entry.kinds)}" for entry in measured.moody]
-    held = "(value for value in model.parameters() if value.requires_grad)"
-    statements.append(f"optimizer = torch.optim.{measured.optimizer}({held}, ...)")
-    return replace(measured, statements=tuple(statements), notes=tuple(_notes(measured)))
+    statements += [f"{names[entry.path]}.eval()  # after each {model}.train(): {', '.join(entry.kinds)}" for entry in measured.moody]
+    held = f"(value for value in {model}.parameters() if value.requires_grad)"
+    for optimizer in measured.optimizer.split(", ") if measured.optimizer else ():
+        statements.append(f"optimizer = {optimizer if '.' in optimizer else f'torch.optim.{optimizer}'}({held}, ...)")
+    return replace(measured, statements=tuple(statements), notes=(*measured.notes, *_notes(measured)))
 
 
 def _notes(measured: FreezeComparison) -> list[str]:

@@ -16,6 +16,9 @@ from gradflow.capture.training.numbers import fingerprints, is_all_zero, local
 from gradflow.errors import UsageError
 from gradflow.graph.freezing import Arrival, FreezeCell, FreezeLayer, FreezeWay, Moody
 
+ROUNDS = 5
+PATIENCE = 2.0
+"""Seconds that timing one way may take: then what was timed so far is the answer."""
 _NORMS = (torch.nn.modules.batchnorm._NormBase,)
 
 Module = torch.nn.Module

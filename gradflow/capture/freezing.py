@@ -14,6 +14,8 @@ from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-def
 from torch.utils._pytree import tree_leaves
 
 from gradflow.capture.freeze_ways import (
+    PATIENCE,
+    ROUNDS,
     Module,
     address_of,
     arrival_at,
@@ -37,9 +39,6 @@ from gradflow.capture.state import Snapshot
 from gradflow.errors import GradflowError, TargetCrashed, UsageError
 from gradflow.graph.freezing import FreezeColumn, FreezeComparison, FreezeLayer, FreezeWay
 
-ROUNDS = 5
-PATIENCE = 2.0
-"""Seconds that timing one way may take: then what was timed so far is the answer."""
 _RATE = 0.01
 
 

@@ -80,7 +80,9 @@ class Moody:
 class FreezeComparison:
     """Ways to freeze `chosen` (paths) of a model of class `model`, each measured by one real step.
 
-    `optimizer`: class of the optimizer. `statements`: what to paste to freeze just these layers. `notes`: what else to know.
+    `optimizer`: class of the optimizer, with its module where it is not torch's own; several have commas between, and it is empty where
+    the program moves the weights itself. `variable`: what the program calls the model. `statements`: what to paste to freeze just these
+    layers. `notes`: what else to know.
     """
 
     model: str
@@ -89,6 +91,7 @@ class FreezeComparison:
     layers: tuple[FreezeLayer, ...]
     columns: tuple[FreezeColumn, ...]
     moody: tuple[Moody, ...] = ()
+    variable: str = "model"
     statements: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 

@@ -24,13 +24,23 @@ class Net(nn.Module):
         return self.lin2(self.lin1(self.lin0(x)))
 """
 HOOKS = "\n\ndef gradflow_model():\n    return Net()\n\n\ndef gradflow_inputs(model):\n    return torch.randn(8, 4)\n"
+TRAINING = """
+
+import sys
+net = Net()
+optimizer = torch.optim.SGD(net.parameters(), lr=float(sys.argv[1]))
+while True:
+    optimizer.zero_grad()
+    net(torch.randn(8, 4)).pow(2).mean().backward()
+    optimizer.step()
+"""
 INPUT = ("--input", "float32[8,4]")
 
 
 def freeze(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     (folder / "net.py").write_text(MODEL, "utf-8")
     (folder / "hooked.py").write_text(MODEL + HOOKS, "utf-8")
-    (folder / "train.py").write_text(MODEL + "Net()(torch.randn(8, 4)).sum().backward()\n", "utf-8")
+    (folder / "train.py").write_text(MODEL + TRAINING, "utf-8")
     return subprocess.run(
         [sys.executable, "-m", "gradflow", "freeze", *words], cwd=folder, capture_output=True, encoding="utf-8", timeout=120
     )
@@ -57,12 +67,29 @@ def test_output_goes_to_a_file(tmp_path: Path) -> None:
     assert (tmp_path / "out.txt").read_text("utf-8").startswith("lin0, lin1, lin2 of Net")
 
 
+def test_a_script_is_run_to_its_step_with_its_own_arguments(tmp_path: Path) -> None:
+    run = freeze(tmp_path, "train.py", "--layer", "lin1", "--format", "json", "--", "0.1")
+    document = json.loads(run.stdout)
+    assert (document["chosen"], document["optimizer"], document["variable"]) == (["lin1"], "SGD", "net")
+    assert [column["died"] for column in document["columns"]] == [[], [], ["lin0"], ["lin0"], [], []]
+    assert "the model's own words" in run.stderr
+
+
+def test_a_model_that_takes_too_long_is_ended_by_the_timeout(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text("import time\ntime.sleep(100)\n" + MODEL, "utf-8")
+    run = freeze(tmp_path, "slow.py:Net", "--layer", "lin1", "--timeout", "1", *INPUT)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert "error: the time of 1 s ran out before the step had been taken in every way" in run.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
         (("net.py:Net", *INPUT), "no layer to freeze: name at least one, as in `--layer lin1`"),
         (("net.py:Net", "--layer", "lin9", *INPUT), "no module of Net is named `lin9`: it has lin"),
-        (("train.py", "--layer", "lin1"), "`train.py` is run as a program, whose step cannot be taken again once for each way"),
+        (("train.py", "--layer", "lin9", "--", "0.1"), "no module of Net is named `lin9`: it has lin"),
+        (("train.py", "--layer", "lin1"), "the program raised: IndexError: list index out of range"),
+        (("train.py", "--layer", "lin1", *INPUT), "--input goes with a model, as in `model.py:Net`; `train.py` is run as a program"),
         (("net.py:Net", "--layer", "lin1", "--input", "float32[8,5]"), "the program raised: RuntimeError: mat1 and mat2"),
         (("net.py:Net", "--layer", "lin1", "-o", "no/such.txt", *INPUT), "--output: expected a file in a directory that exists"),
     ],

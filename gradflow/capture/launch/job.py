@@ -14,6 +14,7 @@ from typing import Any
 
 from gradflow.capture.launch.inputs import InputSpec
 from gradflow.capture.launch.target import TargetSpec
+from gradflow.graph.freezing import FreezeComparison
 from gradflow.graph.recording import RankRecording, Recording, Target
 
 
@@ -24,6 +25,7 @@ class Job:
     `ranks` is the directory in which further processes of the program report, `injector` the one that reaches them by PYTHONPATH.
     `seed`: of all random numbers, None where the program is left to itself. `compiles`: `torch.compile` works as it does without us.
     `draws`: the first backward graph is drawn, while its tensors are there. `focus`: patterns of parameters to look at more closely.
+    `layers`: paths of modules to freeze in training step `steps`, in place of an audit, within so many `seconds`.
     """
 
     spec: TargetSpec
@@ -39,6 +41,8 @@ class Job:
     compiles: bool = False
     draws: bool = False
     focus: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()
+    seconds: float = 0.0
 
 
 class Way(str, Enum):
@@ -59,7 +63,8 @@ class Way(str, Enum):
 class Ending:
     """How it ended, with the recording if there is one. `traceback` is the user's own, or gradflow's where `way` is BUG.
 
-    `ranks` holds the recordings of all processes of the program that trained, where it was not the first process alone.
+    `ranks` holds the recordings of all processes of the program that trained, where it was not the first process alone. `frozen` is there
+    in place of a recording where layers were to be frozen.
     """
 
     way: Way
@@ -67,6 +72,7 @@ class Ending:
     sentence: str = ""
     traceback: str = ""
     ranks: tuple[RankRecording, ...] = ()
+    frozen: FreezeComparison | None = None
 
 
 def write_atomically(path: str, value: Job | Ending) -> None:

@@ -40,8 +40,7 @@ import sys
 if not getattr(sys.flags, "safe_path", False): sys.path.pop(0)
 import importlib, typing
 sys.path.insert(0, sys.argv[1]); import gradflow; sys.path.pop(0)
-from gradflow.capture.launch.child import main
-main(sys.argv[2], int(sys.argv[3]))
+importlib.import_module(sys.argv[2]).main(sys.argv[3], int(sys.argv[4]))
 """
 """The working directory is off the path while gradflow is loaded: a `types.py` of the user's must not reach it. `import gradflow` finds the
 same gradflow as the parent's, wherever that lies; its parts are then found through the package itself."""
@@ -63,6 +62,7 @@ def run_target(
     compiles: bool = False,
     draws: bool = False,
     focus: tuple[str, ...] = (),
+    layers: tuple[str, ...] = (),
 ) -> Ending:
     """How the audit of the target in a child process ended.
 
@@ -73,6 +73,7 @@ def run_target(
         compiles: `torch.compile` compiles, rather than handing back what it is given.
         draws: the first backward graph is drawn by torchviz, while its tensors are there.
         focus: patterns of parameters to look at more closely.
+        layers: paths of modules to freeze in every way in training step `steps`, in place of an audit.
 
     Raises:
         TargetCrashed: the file is no valid Python; nothing was run then.
@@ -85,7 +86,7 @@ def run_target(
         os.mkdir(spare)
         os.mkdir(injector)
         Path(injector, "sitecustomize.py").write_text(sitecustomize(injector, job_file), encoding="utf-8")
-        job = Job(spec, target, steps, inputs, loss, ending, spare, ranks, injector, seed, compiles, draws, focus)
+        job = Job(spec, target, steps, inputs, loss, ending, spare, ranks, injector, seed, compiles, draws, focus, layers, timeout)
         write_atomically(job_file, job)
         try:
             with _started(job, job_file, quiet) as (child, wire):
@@ -164,7 +165,8 @@ def _command(job: Job, job_file: str, hears: int) -> tuple[list[str], dict[str, 
     if job.compiles and "TORCHDYNAMO_DISABLE" not in os.environ:
         del environment["TORCHDYNAMO_DISABLE"]
     if job.spec.form is not Form.COMMAND:
-        return [sys.executable, "-c", _BOOT, str(Path(__file__).resolve().parents[3]), job_file, str(hears)], environment
+        main = f"gradflow.capture.launch.{'freeze_child' if job.layers else 'child'}"
+        return [sys.executable, "-c", _BOOT, str(Path(__file__).resolve().parents[3]), main, job_file, str(hears)], environment
     environment["PATH"] = program_path()
     paths = [job.injector, *environment.get("PYTHONPATH", "").split(os.pathsep)]
     environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
