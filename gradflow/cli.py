@@ -24,11 +24,10 @@ from gradflow.cli_pictures import (
     add_view_options,
     check_places,
     check_view,
+    convert_report,
     diff,
     format_of,
-    needs_graph,
     pages_of_checks,
-    read_report,
     split_graph_words,
     wants_backward_drawing,
     write_picture,
@@ -138,7 +137,9 @@ def _run(words: list[str]) -> int:
     if options.command == "explain":
         return _explain(options.code)
     if options.command == "convert":
-        return _convert(options)
+        _check_output(options.output)
+        convert_report(options, lambda found: _write(_rendered(found, options), options.output), _say)
+        return CLEAN
     if options.command == "diff":
         text, died = diff(options)
         _write(text, options.output)
@@ -232,17 +233,6 @@ def _graph(parser: _Parser, words: list[str]) -> int:
     return code
 
 
-def _convert(options: argparse.Namespace) -> int:
-    report = read_report(options.report)
-    if options.format not in PICTURES:
-        _write(_rendered(report, options), options.output)
-        return CLEAN
-    needs_graph(report)
-    _check_output(options.output)
-    write_picture(report, options.format, options.output, _say, view=options.view, theme=options.theme, depth=options.depth)
-    return CLEAN
-
-
 def _say_failure(error: Exception, ours: Sequence[str], rest: Sequence[str]) -> None:
     """One sentence for what the user got wrong; the whole traceback where it was gradflow. With JSON a whole document in both cases."""
     is_bug = not isinstance(error, GradflowError) or isinstance(error, InvariantError)
@@ -328,8 +318,9 @@ def _exit_code(report: Report) -> int:
     return {"clean": CLEAN, "partial": CLEAN, "findings": FINDINGS}.get(report.outcome.value, NO_AUDIT)
 
 
-def _rendered(report: Report, options: argparse.Namespace) -> str:
-    from gradflow.render import Display, render
+def _rendered(found: Report | Sequence[Report], options: argparse.Namespace) -> str:
+    """One report, or those on several targets as one text."""
+    from gradflow.render import Display, render, render_many
 
     to_file = bool(options.output)
     display = Display(
@@ -341,7 +332,7 @@ def _rendered(report: Report, options: argparse.Namespace) -> str:
         pages=pages_of_checks() if options.format == "sarif" else None,
         links="" if to_file else pathlib.Path.cwd().as_uri(),
     )
-    return render(report, options.format, display)
+    return render_many(found, options.format, display) if isinstance(found, Sequence) else render(found, options.format, display)
 
 
 def _has_color() -> bool:

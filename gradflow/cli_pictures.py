@@ -166,6 +166,34 @@ def write_bytes(place: str, content: bytes) -> None:
         raise TargetError(f"`{place}` cannot be written: {error.strerror}") from error
 
 
+def convert_report(options: Any, write: Callable[[Report | tuple[Report, ...]], None], say: Say) -> None:
+    """Writes the report or the reports of a document in another format: `write` does it for texts.
+
+    Raises:
+        UsageError: where it is no such document, or where a picture is asked for that cannot be made of it.
+    """
+    from gradflow.document import read_json
+
+    found = read_json(_read(options.report))
+    if options.format not in PICTURES:
+        write(found)
+        return
+    for report in found if isinstance(found, tuple) else (found,):
+        _needs_graph(report)
+    if not isinstance(found, tuple):
+        write_picture(found, options.format, options.output, say, view=options.view, theme=options.theme, depth=options.depth)
+        return
+    if options.format != "html":
+        raise UsageError(f"expected one report, found {len(found)}: a picture shows one program, `--format html` a page of all")
+    from gradflow.pictures import pages
+
+    if options.output:
+        write_bytes(options.output, pages(found).encode())
+    else:
+        sys.stdout.buffer.write(pages(found).encode())
+        sys.stdout.flush()
+
+
 def read_report(place: str) -> Report:
     """The report in the JSON file `place`.
 
@@ -175,16 +203,19 @@ def read_report(place: str) -> Report:
     """
     from gradflow.report import Report
 
+    return Report.from_json(_read(place))
+
+
+def _read(place: str) -> str:
     try:
-        text = Path(place).read_text("utf-8")
+        return Path(place).read_text("utf-8")
     except OSError as error:
         raise TargetError(f"`{place}` cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"expected a report in JSON, found that `{place}` is no text") from error
-    return Report.from_json(text)
 
 
-def needs_graph(report: Report) -> None:
+def _needs_graph(report: Report) -> None:
     """Raises UsageError for a report out of a file that holds no flow graph."""
     if report.parameters and not report.flow.nodes:
         raise UsageError(WITHOUT_GRAPH)

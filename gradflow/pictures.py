@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from html import escape
 
 from gradflow.draw import DrawingFailed, draw, draw_all
@@ -10,6 +11,7 @@ from gradflow.errors import UsageError
 from gradflow.render import render
 from gradflow.render.dot import to_dot
 from gradflow.render.html import PageView, render_html
+from gradflow.render.html.several import render_pages
 from gradflow.render.palette import LIGHT, Theme
 from gradflow.render.svg import Styles, finish_svg
 from gradflow.report import Report
@@ -64,6 +66,26 @@ def page(report: Report) -> str:
             break
         views.append(PageView(label, module, drawing, finished))
     return render_html(report, modules.subject, views, looks=styles.css())
+
+
+def pages(reports: Sequence[Report]) -> str:
+    """Reports on several targets as one HTML page: a table, and a section for each with its findings and a picture.
+
+    Of many reports the first MOST_VIEWS with a finding have a picture, then the others.
+    """
+    order = sorted(range(len(reports)), key=lambda number: (not reports[number].findings, number))
+    chosen = sorted([number for number in order if reports[number].flow.nodes][:MOST_VIEWS])
+    drawings = {number: ModuleViews(reports[number]).whole() for number in chosen}
+    styles, excuse = Styles(LIGHT), ""
+    pictures = [""] * len(reports)
+    try:
+        drawn = draw_all([to_dot(drawing, heading=False) for drawing in drawings.values()], "svg") if drawings else []
+    except DrawingFailed as error:
+        excuse = str(error)
+    else:
+        for (number, drawing), svg in zip(drawings.items(), drawn, strict=True):
+            pictures[number] = finish_svg(svg.decode(), drawing, prefix=f"r{number}-", styles=styles)
+    return render_pages(reports, pictures, looks=styles.css(), excuse=excuse)
 
 
 def notebook_bundle(report: Report) -> dict[str, str]:

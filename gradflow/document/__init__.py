@@ -48,13 +48,19 @@ def reports_to_json(reports: Sequence[Report], *, graph: bool = False) -> str:
     return _dump({"schema": SCHEMA, "reports": [to_document(report, graph=graph) for report in reports]})
 
 
-def reports_from_json(text: str) -> tuple[Report, ...]:
-    """The reports of a document that holds one or several. Raises UsageError as `from_json` does."""
+def read_json(text: str) -> Report | tuple[Report, ...]:
+    """The report of a document, or the reports of one that holds a list. Raises UsageError as `from_json` does."""
     document = _load(text)
     if "reports" not in document:
-        return (from_document(document),)
+        return from_document(document)
     _check_schema(document)
     return each_field(document, "reports", "", from_document)
+
+
+def reports_from_json(text: str) -> tuple[Report, ...]:
+    """The reports of a document that holds one or several. Raises UsageError as `from_json` does."""
+    found = read_json(text)
+    return found if isinstance(found, tuple) else (found,)
 
 
 def to_document(report: Report, *, graph: bool = False) -> Document:

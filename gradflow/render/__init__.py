@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gradflow.errors import UsageError
@@ -38,6 +38,21 @@ def render(report: Report, format: str = "text", display: Display | None = None)
     return FORMATS[format](report, display or Display())
 
 
+def render_many(reports: Sequence[Report], format: str = "text", display: Display | None = None) -> str:
+    """Reports on several targets as one text in one of FORMATS, ended by a line feed: each target's short result, and a table at the end.
+
+    In JSON it is one document with `reports`, in SARIF one run; what two targets say alike stands once for editors and code hosts.
+
+    Raises:
+        UsageError: where there is no such format, or no report.
+    """
+    if format not in FORMATS:
+        raise UsageError(f"expected a format out of {', '.join(FORMATS)}, found {format!r}")
+    if not reports:
+        raise UsageError("expected at least one report, found none")
+    return _MANY[format](reports, display or Display())
+
+
 # Each format is imported when it is asked for: `--format json` need not pay for rich.
 def _text(report: Report, display: Display) -> str:
     from gradflow.render.text import render_text
@@ -62,13 +77,13 @@ def _json(report: Report, display: Display) -> str:
 def _sarif(report: Report, display: Display) -> str:
     from gradflow.render.sarif import render_sarif
 
-    return render_sarif(report, display.pages)
+    return render_sarif([report], display.pages)
 
 
 def _github(report: Report, display: Display) -> str:
     from gradflow.render.github import render_github
 
-    return render_github(report)
+    return render_github([report])
 
 
 def _markdown(report: Report, display: Display) -> str:
@@ -84,4 +99,53 @@ FORMATS: dict[str, Callable[[Report, Display], str]] = {
     "sarif": _sarif,
     "github": _github,
     "markdown": _markdown,
+}
+
+
+def _text_many(reports: Sequence[Report], display: Display) -> str:
+    from gradflow.render.several import render_several
+
+    return render_several(
+        reports, width=display.width, color=display.color, unicode=display.unicode, verbose=display.verbose, links=display.links
+    )
+
+
+def _concise_many(reports: Sequence[Report], display: Display) -> str:
+    from gradflow.render.concise import render_concise_many
+
+    return render_concise_many(reports, unicode=display.unicode)
+
+
+def _json_many(reports: Sequence[Report], display: Display) -> str:
+    from gradflow.render.json import render_json_many
+
+    return render_json_many(reports, graph=display.graph)
+
+
+def _sarif_many(reports: Sequence[Report], display: Display) -> str:
+    from gradflow.render.sarif import render_sarif
+
+    return render_sarif(reports, display.pages)
+
+
+def _github_many(reports: Sequence[Report], display: Display) -> str:
+    from gradflow.render.github import render_github
+    from gradflow.render.results import sentence_on
+
+    return render_github(reports, sentence_on(reports))
+
+
+def _markdown_many(reports: Sequence[Report], display: Display) -> str:
+    from gradflow.render.markdown import render_markdown_many
+
+    return render_markdown_many(reports)
+
+
+_MANY: dict[str, Callable[[Sequence[Report], Display], str]] = {
+    "text": _text_many,
+    "concise": _concise_many,
+    "json": _json_many,
+    "sarif": _sarif_many,
+    "github": _github_many,
+    "markdown": _markdown_many,
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gradflow.render.markup import clean
 from gradflow.render.summary import closing_sentence
 from gradflow.report import Finding, Report, Severity
@@ -9,12 +11,13 @@ from gradflow.report import Finding, Report, Severity
 _COMMAND = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
 
 
-def render_github(report: Report) -> str:
-    """One command a finding, worst first, then the closing sentence as a plain line."""
-    findings = sorted(report.findings, key=lambda finding: finding.severity.rank)
+def render_github(reports: Sequence[Report], closing: str = "") -> str:
+    """One command a finding, worst first, what two reports say alike once; then the closing sentence as a plain line."""
+    found = [(finding, report) for report in reports for finding in report.findings]
+    found.sort(key=lambda pair: pair[0].severity.rank)
     # A line that begins with `::` would be obeyed.
-    closing = " ".join(clean(closing_sentence(report)).split()).lstrip(":")
-    return "".join(f"{_command(finding, report)}\n" for finding in findings) + f"{closing}\n"
+    closing = " ".join(clean(closing or closing_sentence(reports[0])).split()).lstrip(":")
+    return "".join(f"{line}\n" for line in dict.fromkeys(_command(finding, report) for finding, report in found)) + f"{closing}\n"
 
 
 def _command(finding: Finding, report: Report) -> str:

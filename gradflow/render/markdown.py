@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from gradflow.graph.site import Site
-from gradflow.render.markup import clean
+from gradflow.render.markup import clean, xml
 from gradflow.render.names import fold_names, plural
+from gradflow.render.results import result_of, sentence_on
 from gradflow.render.summary import closing_sentence, count_verdicts, share
-from gradflow.report import Finding, Report, Role, Severity
+from gradflow.report import Finding, Outcome, Report, Role, Severity
 
 _SIGN = {Severity.ERROR: "❌", Severity.WARNING: "⚠️", Severity.INFO: "ℹ️"}
 _SPECIAL = re.compile(r"([\\`*_\[\]<>#|~&$])")
@@ -18,15 +20,34 @@ _NEAR = 2
 
 def render_markdown(report: Report) -> str:
     """The findings with their lines, worst first, then a table of counts; ended by a line feed."""
-    parts = [f"## gradflow\n\n{plain_text(closing_sentence(report))}\n"]
-    parts += [_finding(finding) for finding in sorted(report.findings, key=lambda finding: finding.severity.rank)]
+    return "\n".join([f"## gradflow\n\n{plain_text(closing_sentence(report))}\n", *_body(report)])
+
+
+def render_markdown_many(reports: Sequence[Report]) -> str:
+    """A table with a row for each report, then the body of each that is not clean, folded; ended by a line feed."""
+    results = [result_of(report) for report in reports]
+    lines = [f"## gradflow\n\n{plain_text(sentence_on(reports))}\n", "| target | outcome | live | errors | warnings |"]
+    lines.append("| --- | --- | ---: | ---: | ---: |")
+    for result in results:
+        cells = (code_span(result.name).replace("|", "\\|"), result.outcome, result.learns, f"{result.errors:,}", f"{result.warnings:,}")
+        lines.append("| " + " | ".join(cells) + " |")
+    parts = ["\n".join(lines) + "\n"]
+    for report, result in zip(reports, results, strict=True):
+        if report.findings or report.outcome is not Outcome.CLEAN:
+            head = f"<b>{xml(result.name)}</b>: {xml(closing_sentence(report))}"
+            parts.append("\n".join([f"<details><summary>{head}</summary>\n", *_body(report), "</details>\n"]))
+    return "\n".join(parts)
+
+
+def _body(report: Report) -> list[str]:
+    parts = [_finding(finding) for finding in sorted(report.findings, key=lambda finding: finding.severity.rank)]
     if report.crash:
         parts.append(f"<details><summary>your program raised</summary>\n\n{_fenced(report.crash, '')}\n</details>\n")
     if report.parameters:
         parts.append(_counts(report))
     if report.target.reproduce:
         parts.append(f"audited: {code_span(report.target.reproduce)}\n")
-    return "\n".join(parts)
+    return parts
 
 
 def _finding(finding: Finding) -> str:
@@ -49,6 +70,8 @@ def _excerpt(site: Site) -> str:
     if site.source:
         known[site.line] = site.source
     shown = [line for line in range(site.line - _NEAR, site.line + _NEAR + 1) if line in known]
+    while shown and shown[-1] > site.line and not known[shown[-1]].strip():
+        shown.pop()
     width = max((len(str(line)) for line in shown), default=0)
     return "\n".join(f"{'>' if line == site.line else ' '} {line:>{width}} | {known[line]}".rstrip() for line in shown)
 

@@ -20,10 +20,11 @@ def xml(text: str) -> str:
 
 
 def shown(text: str) -> str:
-    """`text` as `xml`, and a blank for none: a label of Graphviz may hold no empty element."""
-    return xml(text) or "&#160;"
+    """`text` as `xml` for a label of Graphviz: a blank for none, since no element may be empty, and no bare `]`: one that stands alone in
+    its element is an error to Graphviz 2.43."""
+    return xml(text).replace("]", "&#93;") or "&#160;"
 
 
 def code(text: str) -> str:
     """A line of source as `xml`, with blanks that do not collapse."""
-    return xml(text.expandtabs(4)).replace(" ", "&#160;")
+    return xml(text.expandtabs(4)).replace(" ", "&#160;").replace("]", "&#93;")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import PurePosixPath
 from typing import Any
@@ -21,10 +21,21 @@ _RAN = (Outcome.CLEAN, Outcome.FINDINGS, Outcome.PARTIAL)
 Form = dict[str, Any]
 
 
-def render_sarif(report: Report, pages: Mapping[str, str] | None = None) -> str:
-    """The report as one SARIF document, ASCII, ended by a line feed. `pages` has the page of each check in markdown, by code."""
-    rules = {finding.code: finding for finding in reversed(report.findings)}
+def render_sarif(reports: Sequence[Report], pages: Mapping[str, str] | None = None) -> str:
+    """The reports as one SARIF document, ASCII, ended by a line feed. `pages` has the page of each check in markdown, by code.
+
+    All of them are one run: GitHub refuses a document with several runs of one tool. What two of them say alike is one result.
+    """
+    rules = {finding.code: finding for report in reversed(reports) for finding in reversed(report.findings)}
     order = sorted(rules)
+    results: dict[tuple[str, int], Form] = {}
+    for report in reports:
+        for finding in report.findings:
+            key = (finding.fingerprint, finding.cause.line if finding.cause else 0)
+            if key in results:
+                results[key]["occurrenceCount"] = results[key].get("occurrenceCount", 1) + 1
+            else:
+                results[key] = _result(report, finding, order.index(finding.code))
     run = {
         "tool": {
             "driver": {
@@ -35,8 +46,8 @@ def render_sarif(report: Report, pages: Mapping[str, str] | None = None) -> str:
         },
         "columnKind": "unicodeCodePoints",
         "originalUriBaseIds": {"SRCROOT": {"description": {"text": "the folder in which gradflow was run"}}},
-        "invocations": [_invocation(report)],
-        "results": [_result(report, finding, order.index(finding.code)) for finding in report.findings],
+        "invocations": [_invocation(report) for report in reports],
+        "results": list(results.values()),
     }
     document = {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
     return json.dumps(document, indent=1, ensure_ascii=True, allow_nan=False) + "\n"

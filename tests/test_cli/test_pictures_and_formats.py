@@ -115,6 +115,19 @@ def test_convert_keeps_the_graph_if_asked(folder: Path, capsys: pytest.CaptureFi
     assert (folder / "again.json").read_bytes() == (folder / "report.json").read_bytes()
 
 
+def test_convert_takes_a_document_of_several_reports(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    document = json.loads((folder / "report.json").read_text("utf-8"))
+    (folder / "all.json").write_text(json.dumps({"schema": "gradflow/1", "reports": [document, document]}), "utf-8")
+    code, out, _ = run(["convert", "all.json", "--format", "text"], capsys)
+    assert code == 0 and out.endswith("2 targets: 2 with findings. Found 2 errors.\n")
+    assert run(["convert", "all.json", "--format", "json", "--graph", "-o", "again.json"], capsys)[0] == 0
+    assert json.loads((folder / "again.json").read_text("utf-8")) == json.loads((folder / "all.json").read_text("utf-8"))
+    assert run(["convert", "all.json", "--format", "html", "-o", "all.html"], capsys)[0] == 0
+    assert (folder / "all.html").read_text("utf-8").count("<section") == 2
+    code, _, err = run(["convert", "all.json", "--format", "svg", "-o", "all.svg"], capsys)
+    assert code == 2 and "expected one report, found 2" in err and not (folder / "all.svg").exists()
+
+
 def test_a_missing_engine_costs_the_picture_only(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gradflow.draw.shutil, "which", lambda name: None)
     monkeypatch.setattr(gradflow.draw.importlib.util, "find_spec", lambda name: None)

@@ -38,6 +38,7 @@ EXAMPLES = {
 HOSTILE = [
     "</script><img onerror=alert(1)>",
     "]]>",
+    "]",
     'a"b\\',
     "x\x00\x1b[31m",
     "<b>&amp;",

@@ -47,9 +47,9 @@ def render_html(report: Report, subject: Subject, views: Sequence[PageView] = ()
         looks: the CSS rules for the classes that the SVGs of `views` share.
         excuse: why there is no picture, where there is none.
     """
-    style = _style(looks)
+    style = style_of(looks)
     script = _file("page.js")
-    policy = f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'; form-action 'none'"
+    policy = f"default-src 'none'; style-src '{hash_of(style)}'; script-src '{hash_of(script)}'; base-uri 'none'; form-action 'none'"
     title = xml(f"gradflow: {_name(report)}")
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -61,7 +61,8 @@ def render_html(report: Report, subject: Subject, views: Sequence[PageView] = ()
     )
 
 
-def _style(looks: str) -> str:
+def style_of(looks: str) -> str:
+    """The CSS of the page: both themes, our rules, and those for the pictures."""
     light, dark = _variables(LIGHT), _variables(DARK)
     themes = (
         f":root{{color-scheme:light dark;{light}}}"
@@ -81,7 +82,8 @@ def _file(name: str) -> str:
     return (resources.files("gradflow.render.html") / name).read_text("utf-8")
 
 
-def _hash(text: str) -> str:
+def hash_of(text: str) -> str:
+    """The name by which the page's policy allows `text`."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
@@ -97,26 +99,31 @@ def _name(report: Report) -> str:
 
 def _header(report: Report) -> str:
     words = f"{_name(report)} · {plural(len(report.parameters), 'parameter')}"
-    counts = count_verdicts(report.parameters)
-    chips = "".join(
-        f'<span class="count">{_badge(verdict)} <b>{counts[verdict][0]:,}</b> {verdict.value}</span>'
-        for verdict in WORST_FIRST
-        if verdict in counts
-    )
     return (
-        f'<header><h1>gradflow</h1><span class="target">{xml(words)}</span>{chips}'
+        f'<header><h1>gradflow</h1><span class="target">{xml(words)}</span>{chips(report)}'
         '<button type="button" id="theme" class="end" aria-label="switch between light and dark">◐ theme</button></header>\n'
     )
 
 
-def _badge(verdict: Verdict) -> str:
+def chips(report: Report) -> str:
+    """How many parameters have which verdict, the worst first."""
+    counts = count_verdicts(report.parameters)
+    return "".join(
+        f'<span class="count">{badge(verdict)} <b>{counts[verdict][0]:,}</b> {verdict.value}</span>'
+        for verdict in WORST_FIRST
+        if verdict in counts
+    )
+
+
+def badge(verdict: Verdict) -> str:
+    """The sign of a verdict in its colour."""
     return f'<span class="badge v-{verdict.value}" aria-hidden="true">{verdict.glyph}</span>'
 
 
 def _aside(report: Report) -> str:
     order = sorted(range(len(report.findings)), key=lambda number: report.findings[number].severity.rank)
     verdicts = {row.name: row.verdict for row in report.parameters}
-    findings = "".join(_finding(report.findings[number], number, verdicts) for number in order)
+    findings = "".join(finding_card(report.findings[number], number, verdicts) for number in order)
     notes = "".join(f'<p class="none">note: {xml(note)}</p>' for note in report.notes)
     closing = f'<p class="none">{xml(closing_sentence(report))}</p>'
     crash = f'<h2>Your program raised</h2><pre class="source">{escape(clean(report.crash))}</pre>' if report.crash else ""
@@ -126,18 +133,22 @@ def _aside(report: Report) -> str:
     )
 
 
-def _finding(finding: Finding, number: int, verdicts: dict[str, Verdict]) -> str:
+def finding_card(finding: Finding, number: int | None, verdicts: dict[str, Verdict]) -> str:
+    """A finding that opens by a click; without a number it is open, and needs no script."""
     cause = finding.cause
     where = f"{cause.file}:{cause.line}" + (f", in {cause.function}" if cause.function not in ("", "<module>") else "") if cause else ""
     edge = _edge(finding, verdicts)
     code = '<span class="mono">' + xml(finding.code) + "</span>"
     more = _source(finding) + "".join(f"<p>{_marked(note)}</p>" for note in finding.notes)
     more += "".join(f'<p class="fix">{_marked(advice)}</p>' for advice in finding.help)
-    return (
-        f'<article class="finding e-{edge}" data-finding="{number}"><button type="button" aria-expanded="false">'
+    head = (
         f'<span class="what">{_marked(finding.message)}</span><span class="where">{code} {finding.severity.value} '
-        f'<span class="mono">{xml(where)}</span></span></button><div class="more">{more}</div></article>'
+        f'<span class="mono">{xml(where)}</span></span>'
     )
+    if number is None:
+        return f'<article class="finding open e-{edge}">{head}<div class="more">{more}</div></article>'
+    button = f'<button type="button" aria-expanded="false">{head}</button>'
+    return f'<article class="finding e-{edge}" data-finding="{number}">{button}<div class="more">{more}</div></article>'
 
 
 def _edge(finding: Finding, verdicts: dict[str, Verdict]) -> str:
@@ -165,6 +176,8 @@ def _source(finding: Finding) -> str:
     if cause.source:
         known[cause.line] = cause.source
     lines = [line for line in range(cause.line - _NEAR, cause.line + _NEAR + 1) if line in known]
+    while lines and lines[-1] > cause.line and not known[lines[-1]].strip():
+        lines.pop()
     lines = lines[: next((place for place, line in enumerate(lines) if line > cause.line and _begins_anew(known[line])), len(lines))]
     indent = min((len(known[line]) - len(known[line].lstrip()) for line in lines if known[line].strip()), default=0)
     spans = "".join(_line(line, known[line][indent:], line in lit) for line in lines)
