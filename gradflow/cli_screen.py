@@ -11,11 +11,12 @@ from pathlib import Path
 
 from gradflow.baseline import Baseline, read_baseline, write_baseline
 from gradflow.checks.base import all_checks
+from gradflow.checks.explain import all_described
 from gradflow.errors import TargetError
 from gradflow.focus import with_focus
 from gradflow.report import Outcome, Report
 from gradflow.screening import FailOn, idle_ignores, screen, settle
-from gradflow.selection import Selection, read_selectors
+from gradflow.selection import EVERYTHING, Selection, read_selectors, require_known
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ def read_screen(options: argparse.Namespace) -> Screen:
         TargetError: the baseline is not there, or cannot be written.
     """
     selection: Selection = getattr(options, "selection", None) or Selection()
+    _check_codes(selection, options)
     selection = selection.overridden(read_selectors(options.select, "--select"), read_selectors(options.ignore, "--ignore"))
     write_to, place = getattr(options, "write_baseline", ""), getattr(options, "baseline", "")
     if write_to and (os.path.isdir(write_to) or not os.path.isdir(os.path.dirname(os.path.abspath(write_to)))):
@@ -71,6 +73,18 @@ def read_screen(options: argparse.Namespace) -> Screen:
             raise TargetError(f"--baseline: no such file: `{place}`; `--write-baseline {shlex.quote(place)}` writes one")
         baseline = _read(place)
     return Screen(selection, options.fail_on, baseline, write_to, tuple(getattr(options, "param", ())))
+
+
+def _check_codes(selection: Selection, options: argparse.Namespace) -> None:
+    """Returns if every selector, in the settings or on the command line, stands for a check that there is."""
+    given = [("--select", read_selectors(options.select, "--select")), ("--ignore", read_selectors(options.ignore, "--ignore"))]
+    per_file = [entry for _, entries in selection.per_file for entry in entries]
+    settings = [("`select` in the settings", selection.select), ("`ignore` in the settings", selection.ignore)]
+    wanted = [*given, *settings, ("`per-file-ignores` in the settings", per_file)]
+    if any(selector != EVERYTHING[0] for _, selectors in wanted for selector in selectors):
+        codes = [entry.CODE for entry in all_described()]
+        for where, selectors in wanted:
+            require_known(selectors, codes, where)
 
 
 def _read(place: str) -> Baseline:

@@ -6,10 +6,11 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from gradflow.checks.explain import all_described
 from gradflow.graph.recording import Target, TargetKind
 from gradflow.report import Outcome, Report
 from gradflow.screening import FailOn, screen, settle, split_suppressed
-from gradflow.selection import Selection, read_selectors
+from gradflow.selection import Selection, read_selectors, require_known
 from gradflow.static.lint import Linted, Lookout, lint_paths, lint_text
 
 
@@ -30,9 +31,13 @@ def lint(
 
     Raises:
         TargetError: a path does not exist.
-        UsageError: a code has another form.
+        UsageError: a code has another form, or there is no such check.
     """
-    selection = Selection().overridden(read_selectors(select, "select"), read_selectors(ignore, "ignore"))
+    chosen, ignored = read_selectors(select, "select"), read_selectors(ignore, "ignore")
+    for where, selectors in (("select", chosen), ("ignore", ignored)):
+        if selectors:
+            require_known(selectors, [entry.CODE for entry in all_described()], where)
+    selection = Selection().overridden(chosen, ignored)
     entries = [paths] if isinstance(paths, str | Path) else list(paths)
     report = report_on(lint_paths(entries, lookout or Lookout()), [str(entry) for entry in entries])
     return settle(screen(report, selection), FailOn(fail_on))

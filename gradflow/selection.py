@@ -67,6 +67,22 @@ def read_selectors(entries: Iterable[str], where: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+def require_known(selectors: Iterable[str], codes: Sequence[str], where: str) -> None:
+    """Returns if each selector stands for at least one of `codes`; `where` names them in errors.
+
+    Raises:
+        UsageError: naming one that stands for none, and the code that is most like it.
+    """
+    for selector in selectors:
+        if not any(code.startswith(selector) for code in codes):
+            near = min(codes, key=lambda code: (-len(posixpath.commonprefix([code, selector])), abs(_number(code) - _number(selector))))
+            raise UsageError(f"{where}: there is no check {selector}; the nearest is {near}, and `gradflow explain` lists all of them")
+
+
+def _number(code: str) -> int:
+    return int(code[2:].ljust(3, "0"))
+
+
 def _longest(selectors: Iterable[str], code: str) -> int:
     """The length of the longest selector that stands for `code`, -1 where none does."""
     return max((len(selector) for selector in selectors if code.startswith(selector)), default=-1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gradflow.errors import UsageError
-from gradflow.selection import Selection, read_selectors
+from gradflow.selection import Selection, read_selectors, require_known
 
 
 def test_everything_is_kept_where_nothing_is_said() -> None:
@@ -68,3 +68,17 @@ def test_what_is_no_code_is_refused_in_one_sentence(wrong: str) -> None:
     with pytest.raises(UsageError) as error:
         read_selectors([wrong], "--ignore")
     assert str(error.value) == f"--ignore: expected a code or the beginning of one, as GF101 or GF1, found '{wrong}'"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "near"), [("GF999", "GF904"), ("GF108", "GF107"), ("GF5", "GF403"), ("GF100", "GF101"), ("GF308", "GF307")]
+)
+def test_a_code_that_no_check_has_is_refused_with_the_nearest(wrong: str, near: str) -> None:
+    codes = ["GF101", "GF102", "GF107", "GF301", "GF307", "GF401", "GF403", "GF901", "GF904"]
+    with pytest.raises(UsageError) as error:
+        require_known(["GF1", wrong], codes, "--ignore")
+    assert str(error.value) == f"--ignore: there is no check {wrong}; the nearest is {near}, and `gradflow explain` lists all of them"
+
+
+def test_a_code_or_the_beginning_of_one_is_known() -> None:
+    require_known(["GF", "GF1", "GF10", "GF101"], ["GF101"], "--select")
