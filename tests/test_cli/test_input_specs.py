@@ -5,20 +5,20 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gradflow.capture.launch.inputs import DTYPES, InputSpec, build_inputs, parse_input
+from gradflow.capture.launch.inputs import DTYPES, TensorSpec, build_inputs, parse_input
 from gradflow.errors import UsageError
 
 
 @pytest.mark.parametrize(
     ("text", "spec"),
     [
-        ("x=float32[2,3,32,32]", InputSpec("x", "float32", (2, 3, 32, 32))),
-        ("int64[2,16]<100", InputSpec("", "int64", (2, 16), 100)),
-        (" mask = bool[ 4 , 0 ] ", InputSpec("mask", "bool", (4, 0))),
-        ("t=float64[]", InputSpec("t", "float64", ())),
+        ("x=float32[2,3,32,32]", TensorSpec("x", "float32", (2, 3, 32, 32))),
+        ("int64[2,16]<100", TensorSpec("", "int64", (2, 16), 100)),
+        (" mask = bool[ 4 , 0 ] ", TensorSpec("mask", "bool", (4, 0))),
+        ("t=float64[]", TensorSpec("t", "float64", ())),
     ],
 )
-def test_an_input_has_a_name_a_dtype_sizes_and_a_bound(text: str, spec: InputSpec) -> None:
+def test_an_input_has_a_name_a_dtype_sizes_and_a_bound(text: str, spec: TensorSpec) -> None:
     assert parse_input(text) == spec
 
 

@@ -1,12 +1,16 @@
-"""Made-up inputs for a model, from `--input 'x=float32[2,3,32,32]'`. Parsing needs no torch; only `build_inputs` does."""
+"""Made-up inputs for a model, from `--input 'x=float32[2,3,32,32]'`. Parsing needs no torch; only `build_inputs` does.
+
+What is no single tensor (a number, a list of images) is read by `values`.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from gradflow.capture.launch.values import ValueSpec, build_value, parse_value
 from gradflow.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,8 +28,8 @@ EXAMPLE = "'x=float32[2,3,32,32]' or 'tokens=int64[2,16]<100'"
 
 
 @dataclass(frozen=True, slots=True)
-class InputSpec:
-    """One input. `name` is empty for a positional one; `below` bounds integers, exclusive."""
+class TensorSpec:
+    """An input that is one tensor. `name` is empty for a positional one; `below` bounds integers, exclusive."""
 
     name: str
     dtype: str
@@ -33,46 +37,65 @@ class InputSpec:
     below: int = DEFAULT_BELOW
 
 
+InputSpec = TensorSpec | ValueSpec
+
+
 def parse_input(text: str) -> InputSpec:
     """The input that `text` describes: `[name=]dtype[size,...][<bound]`.
 
     >>> parse_input("tokens=int64[2,16]<100")
-    InputSpec(name='tokens', dtype='int64', shape=(2, 16), below=100)
+    TensorSpec(name='tokens', dtype='int64', shape=(2, 16), below=100)
 
     Raises:
         UsageError: saying which part is not as expected.
     """
     match = re.fullmatch(r"\s*(?:([^=\[\]<]*)=)?\s*([^=\[\]<]*?)\s*\[([^\[\]<]*)\]\s*(?:<(.*))?", text)
     if match is None:
+        other = re.fullmatch(r"\s*(?:([A-Za-z_]\w*)\s*=(?!=))?\s*(.*\S)\s*", text, re.DOTALL)
+        if other is not None and _looks_like_a_value(other[2]):
+            return parse_value(other[1] or "", other[2], DTYPES)
         raise UsageError(f"--input {text!r}: expected name=dtype[sizes], as in {EXAMPLE}")
     name, dtype, sizes, bound = (part and part.strip() for part in match.groups())
     if name is not None and not name.isidentifier():
         raise UsageError(f"--input {text!r}: expected the name of an argument of `forward` before `=`, found {name!r}")
     if dtype not in DTYPES:
         raise UsageError(f"--input {text!r}: expected a dtype of {', '.join(DTYPES)}; found {dtype!r}")
-    return InputSpec(name or "", dtype, _parse_shape(text, sizes), _parse_bound(text, dtype, bound))
+    return TensorSpec(name or "", dtype, _parse_shape(text, sizes), _parse_bound(text, dtype, bound))
 
 
-def build_inputs(specs: Sequence[InputSpec]) -> tuple[tuple[torch.Tensor, ...], dict[str, torch.Tensor]]:
-    """(args, kwargs): standard normal numbers, integers from [0, below), fair booleans. The same each time; the global RNG is not used."""
+def build_inputs(specs: Sequence[InputSpec], seed: int = 0) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """(args, kwargs): standard normal numbers, integers from [0, below), fair booleans. The same for a seed; the global RNG is not used."""
     # torch is imported here so that the command line can parse without it.
     import torch
 
-    generator = torch.Generator().manual_seed(0)
-    args: list[torch.Tensor] = []
-    kwargs: dict[str, torch.Tensor] = {}
+    generator = torch.Generator().manual_seed(seed)
+
+    def tensor(dtype: str, shape: tuple[int, ...], below: int | None = None, fill: float | None = None) -> torch.Tensor:
+        kind: torch.dtype = getattr(torch, dtype)
+        if fill is not None:
+            return torch.full(shape, fill).to(kind)
+        if dtype in INTEGER or dtype == "bool":
+            return torch.randint(below or DEFAULT_BELOW, shape, generator=generator).to(kind)
+        drawn = kind if dtype in COMPLEX else torch.float64
+        return torch.randn(shape, generator=generator, dtype=drawn).to(kind)
+
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
     for spec in specs:
-        dtype: torch.dtype = getattr(torch, spec.dtype)
-        if spec.dtype in INTEGER or spec.dtype == "bool":
-            value = torch.randint(spec.below, spec.shape, generator=generator).to(dtype)
+        if isinstance(spec, TensorSpec):
+            value = tensor(spec.dtype, spec.shape, spec.below)
         else:
-            drawn = dtype if spec.dtype in COMPLEX else torch.float64
-            value = torch.randn(spec.shape, generator=generator, dtype=drawn).to(dtype)
+            value = build_value(spec, DTYPES, tensor)
         if spec.name:
             kwargs[spec.name] = value
         else:
             args.append(value)
     return tuple(args), kwargs
+
+
+def _looks_like_a_value(text: str) -> bool:
+    """Whether an input without a name may be a value of more than one tensor, rather than a tensor misspelt."""
+    return re.match(r"[\[({'\"\d-]|(None|True|False)$|[A-Za-z_]\w*\(", text) is not None or "==" in text
 
 
 def _parse_shape(text: str, sizes: str) -> tuple[int, ...]:

@@ -35,6 +35,9 @@ def run_file(place: str, arguments: Sequence[str]) -> None:
     if package and root not in sys.path:
         # A script with relative imports means its own package; any other keeps Python's order, and finds the package last.
         sys.path.insert(1 if _imports_relatively(source) else len(sys.path), root)
+    if package and Path(os.path.dirname(path), f"{package.partition('.')[0]}.py").is_file():
+        # `net/net.py` that imports `net` would find itself in its own directory, and never its package.
+        set_first_path(root)
     exec(code, main.__dict__)
 
 

@@ -1,0 +1,140 @@
+"""One try of the user's code: quiet, limited in time, and with what is needed to mend it when it fails.
+
+Only the main thread of a POSIX process can be interrupted; elsewhere a try takes as long as it takes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import linecache
+import signal
+import threading
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from types import FrameType, TracebackType
+from typing import Any
+
+import torch
+
+
+class TooSlow(Exception):
+    """A try that took longer than it may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """One frame of a failed try: the function, its source from the first to the last line of the expression, and its variables."""
+
+    function: str
+    file: str
+    line: int
+    text: str
+    variables: dict[str, Any] = field(repr=False)
+    scope: dict[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """The innermost layer that was running: the layer and the sizes and dtypes of the tensors that it was given."""
+
+    layer: torch.nn.Module
+    shapes: tuple[tuple[int, ...], ...]
+    dtypes: tuple[torch.dtype, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What a try raised, from the outermost frame of the user's to the innermost."""
+
+    error: BaseException
+    spots: tuple[Spot, ...]
+    leaf: Leaf | None = None
+
+    @property
+    def message(self) -> str:
+        """What the error says."""
+        return str(self.error)
+
+    @property
+    def sentence(self) -> str:
+        """The error in one short line."""
+        first = next(iter(self.message.strip().splitlines()), "")
+        return f"{type(self.error).__name__}: {first[:160]}" if first else type(self.error).__name__
+
+
+def attempt(make: Callable[[], Any], seconds: float) -> tuple[Any, Failure | None]:
+    """(what `make` returned, None), or (None, how it failed). Its output and warnings are dropped; Ctrl-C passes through."""
+    leaves = _Leaves()
+    try:
+        with _quiet(), _limited(seconds), leaves:
+            return make(), None
+    except (KeyboardInterrupt, MemoryError):
+        raise
+    except BaseException as error:  # noqa: BLE001 - the user's code may raise anything, SystemExit included
+        return None, Failure(error, tuple(_spots(error.__traceback__)), leaves.innermost())
+
+
+class _Leaves:
+    """Notes the layer that is running, and what it was given."""
+
+    def __init__(self) -> None:
+        self._open: list[Leaf] = []
+
+    def __enter__(self) -> None:
+        enter, leave = torch.nn.modules.module.register_module_forward_pre_hook, torch.nn.modules.module.register_module_forward_hook
+        self._handles = [enter(self._entered), leave(self._left)]
+
+    def __exit__(self, *_: object) -> None:
+        for handle in self._handles:
+            handle.remove()
+
+    def innermost(self) -> Leaf | None:
+        return self._open[-1] if self._open else None
+
+    def _entered(self, layer: torch.nn.Module, args: tuple[Any, ...]) -> None:
+        tensors = [value for value in args if isinstance(value, torch.Tensor)]
+        shapes, dtypes = tuple(tuple(value.shape) for value in tensors), tuple(value.dtype for value in tensors)
+        self._open.append(Leaf(layer, shapes, dtypes))
+
+    def _left(self, layer: torch.nn.Module, args: Any, output: Any) -> None:
+        if self._open:
+            self._open.pop()
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextlib.contextmanager
+def _limited(seconds: float) -> Iterator[None]:
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise TooSlow(f"it took longer than {seconds:.0f} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.01))
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _spots(trace: TracebackType | None) -> Iterator[Spot]:
+    """The frames of the user's code and of what it calls, outermost first, without gradflow's own."""
+    frames = list(traceback.walk_tb(trace))
+    for (frame, _), summary in zip(frames, traceback.extract_tb(trace), strict=True):
+        if frame.f_globals.get("__name__", "").startswith("gradflow."):
+            continue
+        first, last = summary.lineno or 0, getattr(summary, "end_lineno", None) or summary.lineno or 0
+        text = "".join(linecache.getline(summary.filename, number) for number in range(first, last + 1))
+        yield Spot(summary.name, summary.filename, first, text, dict(frame.f_locals), frame.f_globals)

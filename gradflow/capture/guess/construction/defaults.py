@@ -1,0 +1,30 @@
+"""The class needs no argument: it is built with its own defaults, only that no weights are fetched."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from gradflow.capture.guess.subject import Construction, Subject, parameters_of, required
+
+FETCHES = re.compile(r"^(pretrained|load_pretrained|from_pretrained|imagenet|use_pretrained|is_pretrained)|_pretrained$|weights$")
+
+
+def propose(subject: Subject) -> Iterator[Construction]:
+    """The call without arguments, where that is possible."""
+    parameters = parameters_of(subject.cls)
+    if parameters and not required(parameters):
+        yield Construction(subject.name, fetch_nothing(subject.cls), "its defaults")
+    elif not parameters:
+        yield Construction(subject.name, (), "its defaults")
+
+
+def fetch_nothing(function: object) -> tuple[tuple[str, str], ...]:
+    """The arguments that keep a constructor from fetching weights, where its defaults would."""
+    out = []
+    for name, entry in parameters_of(function).items():
+        if FETCHES.search(name) and entry.default is True:
+            out.append((name, "False"))
+        elif FETCHES.search(name) and isinstance(entry.default, str) and entry.default:
+            out.append((name, "None"))
+    return tuple(out)

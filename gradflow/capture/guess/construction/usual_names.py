@@ -1,0 +1,21 @@
+"""Each argument without a default is given what an argument of its name and annotation usually is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gradflow.capture.guess.construction.defaults import fetch_nothing
+from gradflow.capture.guess.subject import Construction, Subject, parameters_of, required
+from gradflow.capture.guess.usual import annotation_of, is_several, usual_value
+
+
+def propose(subject: Subject) -> Iterator[Construction]:
+    """One construction; the errors that it raises tell what to change."""
+    needed = required(parameters_of(subject.cls))
+    if not needed:
+        return
+    given = [(entry.name, usual_value(entry.name, annotation_of(entry))) for entry in needed]
+    yield Construction(subject.name, (*given, *fetch_nothing(subject.cls)), "the usual values of its arguments")
+    plural = [(name, f"({text}, {text})" if is_several(name) and not text.startswith("(") else text) for name, text in given]
+    if plural != given:
+        yield Construction(subject.name, tuple(plural), "the usual values of its arguments")

@@ -1,0 +1,45 @@
+"""The class is built as somebody has written it down: in the file, a docstring, a README or a test beside it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from gradflow.capture.guess.examples import Example
+from gradflow.capture.guess.expressions import inlined, is_plain
+from gradflow.capture.guess.subject import Construction, Subject, parameters_of
+
+_MOST = 6
+
+
+def propose(subject: Subject) -> Iterator[Construction]:
+    """The examples whose arguments can be evaluated; those that also call the model come first."""
+    examples = sorted(subject.examples, key=lambda example: not example.calls)
+    for example in examples[:_MOST]:
+        construction = _written(example, subject)
+        if construction is not None:
+            yield construction
+
+
+def _written(example: Example, subject: Subject) -> Construction | None:
+    function = subject.scope.get(example.callee)
+    if not callable(function):
+        return None
+    given: list[tuple[str, str]] = []
+    positional = list(parameters_of(function))
+    for index, node in enumerate(example.built.args):
+        value = inlined(node, example.assigned)
+        if isinstance(node, ast.Starred) or not is_plain(value, subject.scope):
+            return None
+        name = (
+            positional[index]
+            if index < len(positional) and parameters_of(function)[positional[index]].kind.name.startswith("POSITIONAL_OR")
+            else ""
+        )
+        given.append((name, ast.unparse(value)))
+    for keyword in example.built.keywords:
+        value = inlined(keyword.value, example.assigned)
+        if keyword.arg is None or not is_plain(value, subject.scope):
+            return None
+        given.append((keyword.arg, ast.unparse(value)))
+    return Construction(example.callee, tuple(given), f"a call in {example.place}", example)

@@ -1,0 +1,80 @@
+"""Expressions of the user's file, as text: which may be evaluated for a guess, and with what in place of its names."""
+
+from __future__ import annotations
+
+import ast
+import types
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+_PARTS = (
+    ast.Expression, ast.Constant, ast.Tuple, ast.List, ast.Dict, ast.Set, ast.UnaryOp, ast.BinOp, ast.Name, ast.Attribute, ast.Call,
+    ast.keyword, ast.Load, ast.unaryop, ast.operator, ast.Subscript, ast.Slice, ast.Starred,
+)  # fmt: skip
+_DEPTH = 8
+
+
+def namespace(scope: Mapping[str, Any]) -> dict[str, Any]:
+    """The names that a guess may use: those of the file, and torch's where the file does not import them."""
+    from functools import partial
+
+    usual = {
+        "torch": torch,
+        "nn": torch.nn,
+        "F": torch.nn.functional,
+        "partial": partial,
+        "SimpleNamespace": types.SimpleNamespace,
+    }
+    return {**usual, **scope}
+
+
+def evaluate(text: str, scope: Mapping[str, Any]) -> Any:
+    """The value of an expression over `scope`; it raises what the user's code raises."""
+    return eval(compile(text, "<guess>", "eval"), dict(scope))
+
+
+def inlined(node: ast.expr, assigned: Mapping[str, ast.expr]) -> ast.expr:
+    """`node` with each name that `assigned` knows replaced by what was assigned to it."""
+
+    class Inline(ast.NodeTransformer):
+        depth = 0
+
+        def visit_Name(self, name: ast.Name) -> ast.expr:
+            found = assigned.get(name.id)
+            if found is None or self.depth >= _DEPTH:
+                return name
+            self.depth += 1
+            out: ast.expr = self.visit(ast.parse(ast.unparse(found), mode="eval").body)
+            self.depth -= 1
+            return out
+
+    out: ast.expr = Inline().visit(ast.parse(ast.unparse(node), mode="eval").body)
+    return out
+
+
+def is_plain(node: ast.expr, scope: Mapping[str, Any]) -> bool:
+    """Whether evaluating `node` only makes a value: its names are known, and what it calls are classes or torch's functions."""
+    for part in ast.walk(node):
+        if not isinstance(part, _PARTS):
+            return False
+        if isinstance(part, ast.Name) and part.id not in scope and not hasattr(__builtins__, part.id) and part.id not in _BUILTINS:
+            return False
+        if isinstance(part, ast.Call) and not _makes_a_value(part.func, scope):
+            return False
+    return True
+
+
+_BUILTINS = {"True", "False", "None", "int", "float", "str", "bool", "list", "tuple", "dict", "range", "len", "max", "min", "sum"}
+
+
+def _makes_a_value(function: ast.expr, scope: Mapping[str, Any]) -> bool:
+    root = function
+    while isinstance(root, ast.Attribute):
+        root = root.value
+    if not isinstance(root, ast.Name):
+        return False
+    if root.id in ("torch", "nn", "partial", "functools", "np", "numpy") or root.id in _BUILTINS:
+        return True
+    return isinstance(function, ast.Name) and isinstance(scope.get(function.id), type)

@@ -1,0 +1,49 @@
+"""What the first layer of a model takes: the layer that was built first and holds parameters."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from gradflow.capture.guess.sizes import Sizes
+
+
+def input_of_first_layer(model: nn.Module, sizes: Sizes) -> str:
+    """The text of an input for the first layer that says what it takes."""
+    for layer in model.modules():
+        text = input_of(layer, sizes)
+        if text:
+            return text
+    return f"float32[{sizes.batch},{sizes.channels},{sizes.image},{sizes.image}]"
+
+
+def input_of(layer: nn.Module, sizes: Sizes) -> str:
+    """The text of an input for one layer, empty where it says nothing of its input."""
+    b, s, t = sizes.batch, sizes.image, sizes.length
+    match layer:
+        case nn.Conv1d():
+            return f"float32[{b},{layer.in_channels},{max(t, 64)}]"
+        case nn.Conv2d() | nn.ConvTranspose2d():
+            return f"float32[{b},{layer.in_channels},{s},{s}]"
+        case nn.Conv3d():
+            return f"float32[{b},{layer.in_channels},8,{s},{s}]"
+        case nn.Embedding() | nn.EmbeddingBag():
+            return f"int64[{b},{t}]<{layer.num_embeddings}"
+        case nn.Linear() if not isinstance(layer, nn.LazyLinear):
+            return f"float32[{b},{layer.in_features}]"
+        case nn.Bilinear():
+            return f"float32[{b},{layer.in1_features}]"
+        case nn.RNNBase():
+            return f"float32[{b},{t},{layer.input_size}]"
+        case nn.RNNCellBase():
+            return f"float32[{b},{layer.input_size}]"
+        case nn.MultiheadAttention():
+            return f"float32[{b},{t},{layer.embed_dim}]"
+        case nn.TransformerEncoderLayer() | nn.TransformerDecoderLayer():
+            return f"float32[{b},{t},{layer.self_attn.embed_dim}]"
+        case nn.LayerNorm():
+            return f"float32[{b},{t},{','.join(map(str, layer.normalized_shape))}]"
+        case nn.BatchNorm1d():
+            return f"float32[{b},{layer.num_features}]"
+        case nn.BatchNorm2d() | nn.InstanceNorm2d():
+            return f"float32[{b},{layer.num_features},{s},{s}]"
+    return ""

@@ -1,0 +1,23 @@
+"""What a built model may be called with, one rule a file: what somebody has written down first, then names, then the first layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+
+from gradflow.capture.guess.call import Call
+from gradflow.capture.guess.inputs import own_shapes, usual_inputs, written
+from gradflow.capture.guess.subject import Construction, Subject
+
+RULES = (written, own_shapes, usual_inputs)
+
+
+def propose(model: torch.nn.Module, construction: Construction, subject: Subject | None) -> Iterator[Call]:
+    """Every call that some rule proposes, each once."""
+    seen: set[tuple[str, ...]] = set()
+    for rule in RULES:
+        for call in rule.propose(model, construction, subject):
+            if call.options not in seen:
+                seen.add(call.options)
+                yield call

@@ -1,0 +1,134 @@
+"""Each argument of `forward` without a default is given what an argument of its name usually is, in the model's own sizes.
+
+An argument whose name tells nothing (`x`) is given what the first layer takes.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+
+import torch
+
+from gradflow.capture.guess.call import Call
+from gradflow.capture.guess.first_layer import input_of_first_layer
+from gradflow.capture.guess.sizes import Sizes, sizes_of
+from gradflow.capture.guess.subject import Construction, Subject, parameters_of, required
+from gradflow.capture.guess.usual import annotation_of
+
+_USUAL: tuple[tuple[str, str], ...] = (
+    (
+        r"^(pixel_values|images?|imgs?|im|rgb|picture|pic|image_tensor|input_image|x_img|image_batch|img_tensor|left"
+        r"|right|image[12]|img[12])$",
+        "float32[{b},{c},{s},{s}]",
+    ),
+    (r"pixel_values_videos|^videos?$|^clips?$", "float32[{b},4,{c},{s},{s}]"),
+    (r"^sample$|^noisy|^latents?$", "float32[{b},{c},{s},{s}]"),
+    (r"lengths?$|_len$|^lens$", "int64[{b}]=={t}"),
+    (r"attention_mask|^input_mask$", "int64[{b},{t}]==1"),
+    (r"causal_mask|attn_mask|^(src|tgt)_mask$", "None"),
+    (r"mask", "bool[{b},{t}]==1"),
+    (r"position_ids|positions$|^pos$", "int64[{b},{t}]<{t}"),
+    (r"token_type_ids|segment|bbox$", "int64[{b},{t}]<1"),
+    (
+        r"(^|_)(input_ids|ids|idx|tokens?|token_ids|words?|text|texts|captions?|sentences?|indices|input_seq|src|source"
+        r"|tgt|trg|prompt|question|answer|seqs?|sequences?)$",
+        "int64[{b},{t}]<{v}",
+    ),
+    (r"^(t|ts|time|timesteps?|times|time_steps?|steps?|noise_level|sigma|noise_labels|time_cond|diffusion_step)$", "int64[{b}]<10"),
+    (r"^(labels?|targets?|y|gt|ground_truth|class_labels|class_ids|cls|classes|c)$", "int64[{b}]<{k}"),
+    (r"encoder_hidden_states|hidden_states?", "float32[{b},{t},{d}]"),
+    (
+        r"^(hidden|inputs_embeds|input_embeds|query|queries|key|keys|value|values|q|k|v|memory|context|ctx|emb|embeds"
+        r"|embeddings?|features?|feats?|text_emb.*|cond|cond_emb)$",
+        "float32[{b},{t},{d}]",
+    ),
+    (r"^edge_(index|indices|list)$|^adj_t$", "int64[2,12]<8"),
+    (r"^edge_(attr|weight|features?|type)$", "float32[12,{d}]"),
+    (r"^(batch|batch_index|batch_idx|graph_ids)$", "int64[8]<1"),
+    (r"^(adj|adjacency|A|graph)$", "float32[8,8]"),
+    (r"^(state|states|obs|observations?|s)$", "float32[{b},{d}]"),
+    (r"^(z|noise|latent|code)$", "float32[{b},{d}]"),
+    (r"^(actions?|a)$", "float32[{b},{d}]"),
+    (r"input_features|^(mel|mels|spec|spectrogram)$", "float32[{b},80,64]"),
+    (r"^(input_values|audio|audios|wav|waveform|wave|signal|speech)$", "float32[{b},4000]"),
+    (r"^(points?|pointcloud|point_cloud|pc|xyz|pos|coords?)$", "float32[{b},3,64]"),
+)  # fmt: skip
+
+
+def propose(model: torch.nn.Module, construction: Construction, subject: Subject | None) -> Iterator[Call]:
+    """By names first, then the same with what the first layer takes in place of the first argument."""
+    parameters = parameters_of(model.forward)
+    names = [entry.name for entry in _wanted(model, parameters)]
+    sizes = sizes_of(model, construction)
+    first = input_of_first_layer(model, sizes)
+    by_name = {name: text for name in names if (text := usual_input(name, annotation_of(parameters[name]), sizes))}
+    rule = "names of the arguments"
+    given = tuple(
+        (name, by_name.get(name) or (first if index == 0 else _second(name, parameters[name], first, sizes)))
+        for index, name in enumerate(names)
+    )
+    yield Call(_as_graph(given, sizes, model), rule)
+    if names and names[0] in by_name:
+        yield Call(((names[0], first), *given[1:]), "what the first layer takes")
+    if not names and any(entry.kind is inspect.Parameter.VAR_POSITIONAL for entry in parameters.values()):
+        yield Call((("", first),), "what the first layer takes")
+
+
+def usual_input(name: str, annotation: str, sizes: Sizes) -> str:
+    """The text of an argument of that name, empty where the name tells nothing."""
+    fill = {
+        "b": sizes.batch,
+        "c": sizes.channels,
+        "s": sizes.image,
+        "t": sizes.length,
+        "v": sizes.vocabulary,
+        "d": sizes.width,
+        "k": sizes.classes,
+    }
+    if annotation in ("int", "float", "bool", "str"):
+        return {"int": "1", "float": "0.5", "bool": "False", "str": "''"}[annotation]
+    listed = re.search(r"(list|List|Sequence)\[(torch\.)?Tensor", annotation) is not None
+    for pattern, text in _USUAL:
+        if re.search(pattern, name):
+            one = text.format(**fill)
+            if listed:
+                shape = one.replace(f"[{sizes.batch},", "[", 1)
+                return f"[{shape}, {shape}]"
+            return one
+    return ""
+
+
+def _wanted(model: torch.nn.Module, parameters: dict[str, inspect.Parameter]) -> list[inspect.Parameter]:
+    """The arguments to give: those without a default; of a model that has only optional ones, its main input."""
+    needed = required(parameters)
+    if needed:
+        return needed
+    main = getattr(model, "main_input_name", None)
+    usual = [main, "input_ids", "pixel_values", "input_values", "input_features", "x", "inputs_embeds", "hidden_states"]
+    chosen = [parameters[name] for name in dict.fromkeys(usual) if isinstance(name, str) and name in parameters][:1]
+    positional = [entry for entry in parameters.values() if entry.kind.name.startswith("POSITIONAL")]
+    return chosen or positional[:1]
+
+
+def _second(name: str, entry: inspect.Parameter, first: str, sizes: Sizes) -> str:
+    return usual_input(name, annotation_of(entry), sizes) or first
+
+
+def _as_graph(given: tuple[tuple[str, str], ...], sizes: Sizes, model: torch.nn.Module) -> tuple[tuple[str, str], ...]:
+    """Nodes beside edges are (nodes, features), and no batch."""
+    if not any(re.search(r"^(edge_(index|indices)|adj_t|adj)$", name) for name, _ in given):
+        return given
+    return tuple(
+        (name, f"float32[8,{_node_features(model, sizes)}]") if index == 0 and not name.startswith(("edge", "adj")) else (name, text)
+        for index, (name, text) in enumerate(given)
+    )
+
+
+def _node_features(model: torch.nn.Module, sizes: Sizes) -> int:
+    for layer in model.modules():
+        found = getattr(layer, "in_channels", None) or getattr(layer, "in_features", None)
+        if isinstance(found, int) and found > 0:
+            return found
+    return sizes.width

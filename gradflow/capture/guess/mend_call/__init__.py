@@ -1,0 +1,20 @@
+"""What to change in a call that failed, read from the error and the layer that was running: one rule a file, the surest first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+
+from gradflow.capture.guess.attempt import Failure
+from gradflow.capture.guess.call import Call
+from gradflow.capture.guess.mend_call import absent, dtypes, kinds, layer_sizes, matching, modes, ranks, spatial
+from gradflow.capture.guess.sizes import Sizes
+
+RULES = (absent, modes, dtypes, layer_sizes, ranks, kinds, spatial, matching)
+
+
+def mended(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> Iterator[Call]:
+    """Calls that may do better, in the order in which to try them."""
+    for rule in RULES:
+        yield from rule.mend(call, failure, model, sizes)

@@ -1,0 +1,37 @@
+"""An argument was not given that is needed after all, or one was given that is not known."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import torch
+
+from gradflow.capture.guess.attempt import Failure
+from gradflow.capture.guess.call import Call
+from gradflow.capture.guess.first_layer import input_of_first_layer
+from gradflow.capture.guess.inputs.usual_inputs import usual_input
+from gradflow.capture.guess.sizes import Sizes
+from gradflow.capture.guess.subject import parameters_of
+from gradflow.capture.guess.usual import annotation_of
+
+
+def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> Iterator[Call]:
+    """Optional arguments that the error names, or that are None where something is read from them, are given."""
+    parameters = parameters_of(model.forward)
+    given = call.given()
+    unknown = re.search(r"unexpected keyword argument '(\w+)'", failure.message)
+    if unknown and unknown[1] in given:
+        yield call.without(unknown[1])
+    named = [name for name in re.findall(r"[A-Za-z_]\w*", failure.message) if name in parameters and name not in given]
+    if "NoneType" in failure.message or re.search(r"specify|provide|must be|required|missing|expected", failure.message):
+        lines = " ".join(spot.text for spot in failure.spots[-3:])
+        named += [name for name in re.findall(r"[A-Za-z_]\w*", lines) if name in parameters and name not in given]
+    for name in list(dict.fromkeys(named))[:4]:
+        text = usual_input(name, annotation_of(parameters[name]), sizes) or input_of_first_layer(model, sizes)
+        yield call.with_argument(name, text)
+        if named.index(name) == 0 and len(set(named)) > 1:
+            both = call
+            for other in list(dict.fromkeys(named))[:4]:
+                both = both.with_argument(other, usual_input(other, annotation_of(parameters[other]), sizes) or text)
+            yield both

@@ -1,0 +1,65 @@
+"""An argument is no single tensor: a list of them, a dict, a whole number, a graph, or nothing at all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import torch
+
+from gradflow.capture.guess.attempt import Failure
+from gradflow.capture.guess.call import Call, shape_of
+from gradflow.capture.guess.mend_call.spoken import spoken_arguments
+from gradflow.capture.guess.sizes import Sizes
+
+_FIELDS = {
+    "x": "float32[8,{d}]",
+    "edge_index": "int64[2,12]<8",
+    "batch": "int64[8]<1",
+    "pos": "float32[8,3]",
+    "edge_attr": "float32[12,{d}]",
+    "y": "int64[8]<2",
+    "edge_weight": "float32[12]",
+}
+"""What a graph's attributes are usually, with eight nodes and twelve edges."""
+
+
+def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> Iterator[Call]:
+    """The spoken arguments, as what the failing line does with them."""
+    message, given = failure.message, dict(call.arguments)
+    lines = " ".join(spot.text for spot in failure.spots[-3:])
+    for name in spoken_arguments(call, failure)[:3]:
+        text = given[name]
+        keys = re.findall(rf"\b{re.escape(name)}\[['\"](\w+)['\"]\]", lines)
+        if keys and re.search(r"indices|string|index|too many|not subscriptable|slices", message):
+            yield call.with_argument(name, "{" + ", ".join(f"'{key}': {text}" for key in dict.fromkeys(keys)) + "}")
+        known = re.match(r"\{(.*)\}$", text)
+        if isinstance(failure.error, KeyError) and known:
+            first = known[1].split(": ", 1)[1].split(", '")[0]
+            yield call.with_argument(name, "{" + f"{known[1]}, {failure.message}: {first}" + "}")
+        fields = [field for field in re.findall(rf"\b{re.escape(name)}\.(\w+)", lines) if field in _FIELDS]
+        if fields and "has no attribute" in message:
+            missing = re.findall(r"attribute '(\w+)'", message)
+            chosen = dict.fromkeys([*("x", "edge_index", "batch"), *fields, *(field for field in missing if field in _FIELDS)])
+            yield call.with_argument(
+                name, f"Data({', '.join(f'{field}={_FIELDS[field].format(d=_node_width(model, sizes))}' for field in chosen)})"
+            )
+        if shape_of(text) is not None and re.search(r"list|tuple|iterable|sequence", message) and not text.startswith("["):
+            yield call.with_argument(name, f"[{text}, {text}]")
+        if re.search(
+            r"only (one element|integer) tensors|cannot be interpreted as an integer|'Tensor' object cannot|must be (int|a number"
+            r"|Number|str)|bool value of Tensor|Boolean value of Tensor|unhashable|type Tensor|must be real number",
+            message,
+        ):
+            yield from (call.with_argument(name, value) for value in ("1", "0.5", "None", "False") if value != text)
+        if re.search(r"'(int|float|str|bool|NoneType)' object (has no attribute|is not)", message) and shape_of(text) is None:
+            yield call.with_argument(name, f"int64[{sizes.batch}]<2")
+            yield call.with_argument(name, f"float32[{sizes.batch},{sizes.width}]")
+
+
+def _node_width(model: torch.nn.Module, sizes: Sizes) -> int:
+    for layer in model.modules():
+        found = getattr(layer, "in_channels", None) or getattr(layer, "in_features", None)
+        if isinstance(found, int) and found > 0:
+            return found
+    return sizes.width

@@ -1,0 +1,39 @@
+"""Two sizes have to be equal: one is made the other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import torch
+
+from gradflow.capture.guess.attempt import Failure
+from gradflow.capture.guess.call import Call, Shape
+from gradflow.capture.guess.sizes import Sizes
+
+_PAIRS = (
+    r"size of tensor a \((\d+)\) must match the size of tensor b \((\d+)\)",
+    r"Expected size (\d+) but got size (\d+)",
+    r"mat1 and mat2 shapes cannot be multiplied \(\d+x(\d+) and (\d+)x\d+\)",
+    r"input\.size\(-1\) must be equal to input_size\. Expected (\d+), got (\d+)",
+    r"[Ee]xpected (\d+)[^\d]+(?:got|received|found)[^\d]+(\d+)",
+    r"\((\d+)\)[^\d]+\((\d+)\)",
+    r"(\d+) vs\.? (\d+)",
+    r"(\d+) (?:!=|and|to|but) (\d+)",
+)
+
+
+def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> Iterator[Call]:
+    """Each of the two sizes of the message in place of the other, wherever it stands in the call."""
+    for pattern in _PAIRS:
+        match = re.search(pattern, failure.message)
+        if match is None:
+            continue
+        one, two = int(match[1]), int(match[2])
+        for old, new in ((one, two), (two, one)):
+            for name, shape in call.tensors().items():
+                if old in shape.sizes and new:
+                    last = len(shape.sizes) - 1 - shape.sizes[::-1].index(old)
+                    changed = tuple(new if index == last else size for index, size in enumerate(shape.sizes))
+                    yield call.with_argument(name, Shape(shape.dtype, changed, shape.rest).text)
+        return

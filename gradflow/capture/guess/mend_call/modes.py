@@ -1,0 +1,34 @@
+"""The model wants targets in training mode, or more than one value a channel: targets are given, or it is put in eval mode."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import torch
+
+from gradflow.capture.guess.attempt import Failure
+from gradflow.capture.guess.call import Call
+from gradflow.capture.guess.sizes import Sizes
+from gradflow.capture.guess.subject import parameters_of
+
+_BOXES = "{'boxes': tensor([[2.0, 2.0, 20.0, 20.0], [4.0, 6.0, 28.0, 30.0]]), 'labels': int64[2]==1"
+_MASKS = ", 'masks': uint8[2,{s},{s}]==1"
+_KEYPOINTS = ", 'keypoints': tensor([[[5.0, 5.0, 1.0]] * 17, [[9.0, 9.0, 1.0]] * 17])"
+
+
+def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> Iterator[Call]:
+    """Targets for detection, a larger batch for a normalisation, eval mode where training fails for another reason of its own."""
+    if re.search(r"target", failure.message) and "targets" in parameters_of(model.forward):
+        for more in ("", _MASKS.format(s=sizes.image)):
+            target = _BOXES + more + "}"
+            yield call.with_argument("targets", f"[{target}, {target}]")
+    if re.search(r"more than 1 value per channel", failure.message):
+        for name, shape in call.tensors().items():
+            if shape.sizes and shape.sizes[0] == 1:
+                larger = type(shape)(shape.dtype, (2, *shape.sizes[1:]), shape.rest)
+                yield call.with_argument(name, larger.text)
+        if not call.evaluating:
+            yield call.in_eval()
+    if re.search(r"[Tt]arget|training mode|in train", failure.message) and not call.evaluating:
+        yield call.in_eval()

@@ -1,0 +1,65 @@
+"""A tensor has too many or too few dimensions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import torch
+
+from gradflow.capture.guess.attempt import Failure
+from gradflow.capture.guess.call import Call, Shape
+from gradflow.capture.guess.mend_call.spoken import spoken_tensors
+from gradflow.capture.guess.sizes import Sizes
+
+_EXPECTED = (
+    r"not enough values to unpack \(expected (?:at least )?(\d)",
+    r"too many values to unpack \(expected (\d)",
+    r"[Ee]xpected (\d) dim",
+    r"[Ee]xpected (?:input to be |a |an )?(\d)-?[dD]",
+    r"(\d)D? or \dD",
+    r"must be (\d)-?[dD]",
+    r"(\d) dimensions",
+)
+
+
+def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> Iterator[Call]:
+    """The spoken tensors with the number of dimensions that the message expects; without one, with one more or one less."""
+    message = failure.message
+    expected = next((int(match[1]) for pattern in _EXPECTED if (match := re.search(pattern, message))), 0)
+    if not expected and not re.search(
+        r"[Dd]imension|einops|too many values|not enough values|shape|dim|permute|unpack|transpose|rank|must be at least", message
+    ):
+        return
+    dotted = ["shape", "size()", "permute", "rearrange", "unpack"]
+    for name, shape in spoken_tensors(call, failure).items():
+        ranks = [expected] if expected and expected != len(shape.sizes) else []
+        if not ranks and (any(word in spot.text for spot in failure.spots[-2:] for word in dotted) or "imension" in message):
+            ranks = [len(shape.sizes) + 1, len(shape.sizes) - 1]
+        for rank in ranks:
+            if 0 < rank <= 6:
+                yield from (
+                    call.with_argument(name, Shape(shape.dtype, sized, shape.rest).text) for sized in _with_rank(shape, rank, sizes)
+                )
+
+
+def _with_rank(shape: Shape, rank: int, sizes: Sizes) -> Iterator[tuple[int, ...]]:
+    old = shape.sizes
+    if rank < len(old):
+        if len(old) == 4 and rank == 3:
+            yield (old[0], sizes.length, sizes.width)
+        yield (old[0], *old[len(old) - rank + 1 :]) if rank > 1 else old[:1]
+        yield old[:rank]
+        return
+    if rank == 4 and len(old) in (2, 3):
+        yield (sizes.batch, sizes.channels, sizes.image, sizes.image)
+    if rank == 5:
+        yield (old[0], sizes.channels, 4, sizes.image, sizes.image)
+        yield (old[0], 4, sizes.channels, sizes.image, sizes.image)
+    if rank == 3 and len(old) == 2:
+        yield (old[0], sizes.length, old[1])
+        yield (old[0], old[1], sizes.length)
+        yield (old[0], 1, old[1])
+    filler = (sizes.length,) * (rank - len(old))
+    yield (*old[:1], *filler, *old[1:])
+    yield (*old, *filler)

@@ -1,0 +1,49 @@
+"""The picture or the sequence has the wrong size: too small for its layers, not the one that is expected, not divisible."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import torch
+
+from gradflow.capture.guess.attempt import Failure
+from gradflow.capture.guess.call import Call, Shape
+from gradflow.capture.guess.mend_call.spoken import spoken_tensors
+from gradflow.capture.guess.sizes import Sizes
+
+_SIDES = (64, 224, 28, 128, 256, 32, 84, 96, 227, 299, 16, 512)
+_SMALL = re.compile(
+    r"[Kk]ernel size can't be greater|[Oo]utput size is too small|[Pp]adding size should be less|too small|Calculated padded"
+    r"|smaller than|non-empty|must be greater|at least"
+)
+_WRONG = re.compile(
+    r"mat1 and mat2|shape '\[|invalid for input|size mismatch|doesn't match|does not match|divisible|must match"
+    r"|Sizes of tensors|should be|size|unflatten|view|einops|assert",
+    re.IGNORECASE,
+)
+
+
+def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> Iterator[Call]:
+    """Tensors with two equal last dimensions of more than three in other sizes; those that the message names come first."""
+    if not (_SMALL.search(failure.message) or _WRONG.search(failure.message) or isinstance(failure.error, AssertionError)):
+        return
+    numbers = [int(text) for text in re.findall(r"\d+", failure.message) if 8 <= int(text) <= 1024]
+    for name, shape in spoken_tensors(call, failure).items():
+        if len(shape.sizes) < 3 or not shape.dtype.startswith("float"):
+            continue
+        rank = 2 if len(shape.sizes) > 3 else 1
+        side = shape.sizes[-1]
+        ratio = _flattened(failure)
+        exact = [round(side * ratio**0.5)] if ratio else []
+        sides = [*exact, *(number for number in numbers if number != side), *(() if rank == 1 else _SIDES)]
+        for new in dict.fromkeys(number for number in sides if number != side and 4 <= number <= 1024):
+            if _SMALL.search(failure.message) and new < side:
+                continue
+            yield call.with_argument(name, Shape(shape.dtype, (*shape.sizes[:-rank], *(new,) * rank), shape.rest).text)
+
+
+def _flattened(failure: Failure) -> float:
+    """By how much more features a layer behind a flattening takes than it was given."""
+    match = re.search(r"mat1 and mat2 shapes cannot be multiplied \(\d+x(\d+) and (\d+)x\d+\)", failure.message)
+    return int(match[2]) / int(match[1]) if match and int(match[1]) else 0.0

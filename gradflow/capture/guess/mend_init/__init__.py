@@ -1,0 +1,17 @@
+"""What to change in a construction that failed, read from the error: one rule a file, the surest first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gradflow.capture.guess.attempt import Failure
+from gradflow.capture.guess.mend_init import argument_names, choices, divisors, fields, kinds, others
+from gradflow.capture.guess.subject import Construction, Subject
+
+RULES = (argument_names, fields, choices, divisors, kinds, others)
+
+
+def mended(construction: Construction, failure: Failure, subject: Subject) -> Iterator[Construction]:
+    """Constructions that may do better, in the order in which to try them."""
+    for rule in RULES:
+        yield from rule.mend(construction, failure, subject)

@@ -1,0 +1,61 @@
+"""An argument has to be one of several: the keys of a dict that it was looked up in, words that the message or the code names."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from gradflow.capture.guess.attempt import Failure, Spot
+from gradflow.capture.guess.mend_init.blamed import blamed_arguments
+from gradflow.capture.guess.subject import Construction, Subject, parameters_of
+
+_MOST = 4
+
+
+def mend(construction: Construction, failure: Failure, subject: Subject) -> Iterator[Construction]:
+    """The first few choices, where the error is one of choice."""
+    if not failure.spots or not isinstance(
+        failure.error, (KeyError, ValueError, NotImplementedError, AssertionError, UnboundLocalError, TypeError, AttributeError)
+    ):
+        return
+    spot = failure.spots[-1]
+    blamed = blamed_arguments(construction, failure)
+    blamed += [name for name in construction.given() if name not in blamed and construction.given()[name].startswith("'")]
+    for name in blamed[:3]:
+        for value in dict.fromkeys([*_keys(spot, failure), *_in_message(failure), *_compared(subject, name)]):
+            if repr(value) != construction.given()[name]:
+                yield construction.with_argument(name, repr(value))
+
+
+def _keys(spot: Spot, failure: Failure) -> list[object]:
+    """The keys of the dicts that the failing line looks into."""
+    if not isinstance(failure.error, KeyError):
+        return []
+    names = re.findall(r"[A-Za-z_]\w*", spot.text)
+    tables = [spot.variables.get(name, spot.scope.get(name)) for name in names]
+    tables += [getattr(spot.variables.get("self"), name, None) for name in names]
+    return [key for table in tables if isinstance(table, dict) for key in list(table)[:_MOST] if isinstance(key, (str, int))]
+
+
+def _in_message(failure: Failure) -> list[object]:
+    if isinstance(failure.error, KeyError):
+        return []
+    return list(re.findall(r"['\"`]([\w./-]+)['\"`]", failure.message))[:_MOST]
+
+
+def _compared(subject: Subject, name: str) -> list[object]:
+    """The constants that the class's source compares the argument with."""
+    import inspect
+
+    try:
+        tree = ast.parse(inspect.cleandoc("if 1:\n" + inspect.getsource(subject.cls)))
+    except (OSError, TypeError, SyntaxError):
+        return []
+    found: list[object] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare) and ast.unparse(node.left) in (name, f"self.{name}", f"{name}.lower()"):
+            for other in node.comparators:
+                found += [part.value for part in ast.walk(other) if isinstance(part, ast.Constant) and isinstance(part.value, (str, int))]
+    default = parameters_of(subject.cls).get(name)
+    return [value for value in found if default is None or value != default.default][:_MOST]

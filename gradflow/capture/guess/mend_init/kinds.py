@@ -1,0 +1,37 @@
+"""An argument is of the wrong kind: a number where several, a function or a layer are meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from gradflow.capture.guess.attempt import Failure
+from gradflow.capture.guess.mend_init.blamed import blamed_arguments
+from gradflow.capture.guess.subject import Construction, Subject
+
+_KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (r"object is not (iterable|subscriptable)|has no len|object of type 'int'|cannot unpack non-iterable|must be (a "
+     r"|an )?(tuple|list|sequence)|'int' and 'list'|index out of range|not enough values|must be of length",
+     ("({0}, {0})", "[{0}, {0}]", "({0}, {0}, {0}, {0})", "[{0}] * 4", "({0}, {0}, {0})", "[{0}]", "[({0}, {0}), ({0}, {0})]")),
+    (r"object is not callable", ("nn.Identity", "nn.ReLU", "nn.LayerNorm", "nn.BatchNorm2d", "lambda *a, **k: nn.Identity()", "nn.Linear")),
+    (r"is not a Module subclass|cannot assign|not a valid child", ("nn.Identity()", "nn.Linear(64, 64)", "None")),
+    (r"object has no attribute '(parameters|modules|to|state_dict)'", ("nn.Identity()", "nn.Linear(64, 64)", "None")),
+    (r"too many values to unpack", ("({0}, {0})", "({0}, {0}, {0})", "{0}")),
+    (r"not supported between|can't multiply|unsupported operand|cannot be interpreted as an integer|must be real number"
+     r"|expected.*int|argument must be|must be (int|tuple of ints)|should be (int|a number)",
+     ("64", "2", "0.5", "({0}, {0})")),
+)  # fmt: skip
+
+
+def mend(construction: Construction, failure: Failure, subject: Subject) -> Iterator[Construction]:
+    """Each blamed argument, as each kind that the message may mean."""
+    given = construction.given()
+    for pattern, kinds in _KINDS:
+        if not re.search(pattern, failure.message):
+            continue
+        for name in blamed_arguments(construction, failure):
+            one = re.sub(r"[\[(]?\s*([\w.']+).*", r"\1", given[name]) or "2"
+            for kind in kinds:
+                text = kind.format(one)
+                if text != given[name]:
+                    yield construction.with_argument(name, text)

@@ -1,0 +1,135 @@
+"""Which of a file's classes is the model that the file is about. Reads the syntax tree, runs nothing.
+
+The main class is the one that is built from the others and that no other is built from. Names, `__all__`, functions that return it and
+examples decide among several.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+_NO_MODEL = re.compile(
+    r"Loss|Criterion|Config|Abstract|Mixin|PreTrainedModel|PretrainedModel|Trainer|Dataset|Metric|Callback|Exception|Output"
+)
+_PART = re.compile(
+    r"Block|Layer|Attention|Attn|Head|Embed|Norm|Mlp|MLP|FeedForward|FFN|Encoder|Decoder|Pool|Stem|Residual|Conv|Down|Up|Stage|Cell|Unit"
+    r"|Base|Wrapper|Backbone|Adapter|Gate|Expert|Router|Act|Dropout|DropPath|Bottleneck|Projection|Downsample|Upsample|Module$"
+)
+_HEADS = (
+    "ForPreTraining",
+    "ForConditionalGeneration",
+    "ForCausalLM",
+    "ForMaskedLM",
+    "LMHeadModel",
+    "ForImageClassification",
+    "ForObjectDetection",
+)
+_TASK_HEAD = re.compile(r"For(Sequence|Token|Question|Multiple|Next|Audio|Text)")
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """What one definition refers to: names in its body, and its bases."""
+
+    names: frozenset[str]
+    bases: frozenset[str]
+
+
+def rank_classes(tree: ast.Module, stem: str, classes: Iterable[str], exampled: Mapping[str, int]) -> list[str]:
+    """`classes`, which are modules, the file's main one first. `exampled`: how many examples build each. `stem`: of the file's name."""
+    uses = _uses(tree)
+    known = [name for name in classes if name in uses]
+    exported, functions = _exported(tree), _function_uses(tree)
+    reach = {name: _reach(name, uses, functions) for name in known}
+    position = {name: number for number, name in enumerate(known)}
+
+    def score(name: str) -> float:
+        is_part = any(
+            name in reach[other] and other not in _subclasses(name, uses)
+            for other in known
+            if other != name and name not in uses[other].bases
+        )
+        inside = len([other for other in reach[name] if other in position])
+        total = -4.0 * is_part + 2.0 * inside / max(1, len(known))
+        total += 2.5 * _alike(name, stem) + 1.5 * (name in exported)
+        total += min(2.0, 0.7 * sum(name in names for names in functions.values()))
+        total += 4.0 * (exampled.get(name, 0) > 0)
+        total -= 5.0 * bool(_NO_MODEL.search(name)) + 1.5 * (bool(_PART.search(name)) and not _alike(name, stem) > 0.5)
+        total -= 1.0 * name.startswith("_") + 0.7 * bool(_TASK_HEAD.search(name))
+        total += 0.5 * any(name.endswith(head) for head in _HEADS)
+        return total + 0.5 * position[name] / max(1, len(known))
+
+    return sorted(known, key=lambda name: (-score(name), position[name]))
+
+
+def _uses(tree: ast.Module) -> dict[str, _Use]:
+    """By class, what it refers to."""
+    out = {}
+    for node in _top_level(tree.body):
+        if isinstance(node, ast.ClassDef):
+            bases = frozenset(part.id for base in node.bases for part in ast.walk(base) if isinstance(part, ast.Name))
+            names = frozenset(part.id for inner in node.body for part in ast.walk(inner) if isinstance(part, ast.Name)) - {node.name}
+            out[node.name] = _Use(names, bases)
+    return out
+
+
+def _function_uses(tree: ast.Module) -> dict[str, frozenset[str]]:
+    return {
+        node.name: frozenset(part.id for part in ast.walk(node) if isinstance(part, ast.Name)) - {node.name}
+        for node in _top_level(tree.body)
+        if isinstance(node, ast.FunctionDef)
+    }
+
+
+def _top_level(body: list[ast.stmt]) -> list[ast.stmt]:
+    out: list[ast.stmt] = []
+    for node in body:
+        out.append(node)
+        if isinstance(node, (ast.If, ast.Try, ast.With)):
+            out += _top_level(node.body)
+            out += _top_level(getattr(node, "orelse", []))
+    return out
+
+
+def _reach(name: str, uses: Mapping[str, _Use], functions: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    """All classes and functions that `name` is built from, itself left out."""
+    seen: set[str] = set()
+    todo = [name]
+    while todo:
+        current = todo.pop()
+        use = uses.get(current)
+        reached = use.names | use.bases if use is not None else functions.get(current, frozenset())
+        fresh = {other for other in reached if other in uses or other in functions} - seen
+        seen |= fresh
+        todo += fresh
+    return frozenset(seen - {name})
+
+
+def _subclasses(name: str, uses: Mapping[str, _Use]) -> set[str]:
+    found = {name}
+    while True:
+        more = {other for other, use in uses.items() if use.bases & found} - found
+        if not more:
+            return found - {name}
+        found |= more
+
+
+def _exported(tree: ast.Module) -> frozenset[str]:
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and any(isinstance(target, ast.Name) and target.id == "__all__" for target in node.targets):
+            return frozenset(part.value for part in ast.walk(node.value) if isinstance(part, ast.Constant) and isinstance(part.value, str))
+    return frozenset()
+
+
+def _alike(name: str, stem: str) -> float:
+    """How much of the shorter of class and file name is in the longer, 0 to 1."""
+    one, two = (re.sub(r"[^a-z0-9]", "", text.lower().removeprefix("modeling")) for text in (name, stem))
+    if not one or not two:
+        return 0.0
+    if one == two:
+        return 1.0
+    short, long = sorted((one, two), key=len)
+    return 0.8 * len(short) / len(long) + 0.2 if short in long and len(short) > 2 else 0.0

@@ -1,0 +1,201 @@
+"""Tries constructions and calls until one runs forward, mending each that fails from its error. Says what was tried and why it failed.
+
+What is mended from an error that is new is tried before what is mended from one that was seen: a new error is progress. The search is
+bounded in tries and seconds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import torch
+from torch._guards import detect_fake_mode
+
+from gradflow.capture.fake import GIANT, TooManyParameters, stopped_at
+from gradflow.capture.guess import inputs
+from gradflow.capture.guess.attempt import Failure, attempt
+from gradflow.capture.guess.call import Call
+from gradflow.capture.guess.construction import propose as constructions
+from gradflow.capture.guess.expressions import evaluate, namespace
+from gradflow.capture.guess.made import Made
+from gradflow.capture.guess.mend_call import mended as mended_calls
+from gradflow.capture.guess.mend_init import mended as mended_constructions
+from gradflow.capture.guess.sizes import sizes_of
+from gradflow.capture.guess.subject import Construction, Subject
+from gradflow.capture.surrogate import floats_in
+
+_TRIES_TO_BUILD, _TRIES_TO_CALL, _PROPOSALS = 60, 60, 4
+_SECONDS_A_TRY = 20.0
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A model that runs: how it was built and what it was called with."""
+
+    model: torch.nn.Module
+    construction: Construction
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """A class that could not be built or called. `what`: "build" or "call"; `why`: the error of the most trusted try.
+
+    `too_large`: a construction was stopped because it made more parameters than a machine holds.
+    """
+
+    name: str
+    what: str
+    why: str
+    too_large: bool = False
+
+
+class Deadline:
+    """The seconds that a search has left."""
+
+    def __init__(self, seconds: float) -> None:
+        self._until = time.monotonic() + seconds
+
+    def left(self) -> float:
+        """Seconds, 0 where there are none left."""
+        return max(0.0, self._until - time.monotonic())
+
+    def part(self, share: float) -> Deadline:
+        """A deadline for a share of what is left."""
+        return Deadline(self.left() * share)
+
+
+def find(subject: Subject, deadline: Deadline) -> Found | Missed:
+    """A model of the class with a call that runs, or why there is none."""
+    missed: Missed | None = None
+    too_large = False
+    for construction, model in build(subject, deadline):
+        if isinstance(model, Failure):
+            too_large = too_large or isinstance(model.error, TooManyParameters)
+            missed = missed or Missed(subject.name, "build", model.sentence)
+            continue
+        call = find_call(model, construction, subject, deadline)
+        if isinstance(call, Call):
+            return Found(model, construction, call)
+        missed = Missed(subject.name, "call", call.sentence) if missed is None or missed.what == "build" else missed
+        if not deadline.left():
+            break
+    missed = missed or Missed(subject.name, "build", "nothing in the file says how")
+    return replace(missed, too_large=too_large)
+
+
+def build(subject: Subject, deadline: Deadline) -> Iterator[tuple[Construction, torch.nn.Module | Failure]]:
+    """Every construction that works, each with its model, and the failures of those proposed that could not be mended."""
+    seen: set[str] = set()
+    for proposed in constructions(subject):
+        first: Failure | None = None
+        todo, errors = deque([proposed]), set[str]()
+        tries = 0
+        while todo and tries < _TRIES_TO_BUILD and deadline.left():
+            construction = todo.popleft()
+            if construction.text in seen:
+                continue
+            seen.add(construction.text)
+            tries += 1
+            model, failure = _built(construction, subject, deadline)
+            if failure is None:
+                yield model
+                break
+            first = first or failure
+            _queue(todo, mended_constructions(construction, failure, subject), failure, errors)
+        else:
+            if first is not None:
+                yield proposed, first
+
+
+def _built(construction: Construction, subject: Subject, deadline: Deadline) -> tuple[tuple[Construction, torch.nn.Module], Failure | None]:
+    scope = {**namespace(subject.scope), **configuration_classes(subject), "Made": Made}
+    values: dict[str, object] = {}
+
+    def make() -> object:
+        torch.manual_seed(0)
+        values.update((name or f"*{index}", evaluate(text, scope)) for index, (name, text) in enumerate(construction.arguments))
+        positional = [value for name, value in values.items() if name.startswith("*")]
+        return scope[construction.callee](*positional, **{name: value for name, value in values.items() if not name.startswith("*")})
+
+    with _no_giant():
+        made, failure = attempt(make, min(_SECONDS_A_TRY, deadline.left()))
+    if failure is None and isinstance(made, (tuple, list)) and made and isinstance(made[0], torch.nn.Module):
+        made = made[0]
+    if failure is None and not isinstance(made, torch.nn.Module):
+        failure = Failure(TypeError(f"{construction.callee} made a {type(made).__name__}, and no nn.Module"), ())
+    written = tuple((name, value.text() if isinstance(value := values.get(name), Made) else text) for name, text in construction.arguments)
+    done = Construction(construction.callee, written, construction.rule, construction.example, construction.mendable)
+    return (done, made), failure
+
+
+def _no_giant() -> contextlib.AbstractContextManager[None]:
+    """Stops a construction that no machine holds; under fake tensors nothing is held."""
+    return contextlib.nullcontext() if detect_fake_mode() is not None else stopped_at(GIANT)
+
+
+def _queue(todo: deque[T], mended: Iterable[T], failure: Failure, errors: set[str]) -> None:
+    """Puts what may do better in line: first, if the error is new, else last."""
+    fresh = list(mended)
+    if failure.sentence in errors:
+        todo.extend(fresh)
+    else:
+        todo.extendleft(reversed(fresh))
+    errors.add(failure.sentence)
+
+
+def configuration_classes(subject: Subject) -> dict[str, type]:
+    """The classes that `configs` may name and that the file itself does not."""
+    found = getattr(subject.cls, "config_class", None)
+    classes = {found.__name__: found} if isinstance(found, type) else {}
+    for owner in subject.cls.__mro__:
+        for hint in getattr(vars(owner).get("__init__"), "__annotations__", {}).values():
+            if isinstance(hint, type):
+                classes.setdefault(hint.__name__, hint)
+    return classes
+
+
+def find_call(model: torch.nn.Module, construction: Construction, subject: Subject | None, deadline: Deadline) -> Call | Failure:
+    """A call of the model that gives floating tensors, or the failure of the most trusted one."""
+    first: Failure | None = None
+    seen: set[tuple[tuple[str, ...], bool]] = set()
+    sizes = sizes_of(model, construction)
+    tries = 0
+    for number, proposed in enumerate(inputs.propose(model, construction, subject)):
+        if number >= _PROPOSALS + 4:
+            break
+        todo, errors = deque([proposed]), set[str]()
+        while todo and tries < _TRIES_TO_CALL and deadline.left():
+            call = todo.popleft()
+            if (call.options, call.evaluating) in seen:
+                continue
+            seen.add((call.options, call.evaluating))
+            tries += 1
+            failure = try_call(model, call, min(_SECONDS_A_TRY, deadline.left()))
+            if failure is None:
+                return call
+            first = first or failure
+            _queue(todo, mended_calls(call, failure, model, sizes), failure, errors)
+    return first or Failure(TypeError("its forward takes nothing that could be guessed"), ())
+
+
+def try_call(model: torch.nn.Module, call: Call, seconds: float) -> Failure | None:
+    """None where the call runs and gives at least one floating tensor."""
+
+    def run() -> object:
+        torch.manual_seed(0)
+        args, kwargs = call.build()
+        model.train(not call.evaluating)
+        return model(*args, **kwargs)
+
+    output, failure = attempt(run, seconds)
+    if failure is None and not floats_in(output):
+        return Failure(TypeError(f"{type(model).__name__} returned no floating tensor"), ())
+    return failure

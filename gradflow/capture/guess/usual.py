@@ -1,0 +1,130 @@
+"""What an argument of a constructor is usually given, by its name, its annotation and its default. Small sizes that agree with each other.
+
+Width 64 in 4 heads of 16, two layers, images of 32 by 32 in patches of 8, ten classes, a vocabulary of 128.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import Any
+
+WIDTH, HEADS, DEPTH, CLASSES, VOCABULARY, IMAGE, PATCH, LENGTH = 64, 4, 2, 10, 128, 32, 8, 64
+
+_USUAL: tuple[tuple[str, str], ...] = (
+    (r"(num|n)_?(attention_|attn_|key_value_|kv_|query_|encoder_attention_|decoder_attention_)?heads?$|^heads$", str(HEADS)),
+    (r"^(n|num)_?head$|^h$", str(HEADS)),
+    (r"(d|dim|size)_?(per_)?_?(head|k|v|kv|q)$|head_(dim|size|ch|channels)$|^(d_k|d_v)$|attention_head_(dim|size)", str(WIDTH // HEADS)),
+    (r"(intermediate|ffn|ff|feed_?forward|mlp|inner)_?(size|dim|hidden_dim|hidden_size|channels)?$|dim_?feedforward", str(2 * WIDTH)),
+    (r"d_(ff|inner|mlp)$|^hidden_features$|mlp_(dim|size)", str(2 * WIDTH)),
+    (r"mlp_ratio|expansion(_factor|_ratio)?$|expand_ratio|ff_mult|^mult$|^expand$", "2"),
+    (r"(num|n)_?(hidden_|encoder_|decoder_|transformer_|res_?|rnn_|conv_|gnn_)*(layers?|blocks?|stages?)$|^depth$", str(DEPTH)),
+    (r"^(n_)?layers?$|(enc|dec|encoder|decoder|num|block|layer)_?depths?$|^N$|num_res_blocks|layers_per_block", str(DEPTH)),
+    (r"^depths$|layers_per_stage|^(layers|blocks|num_blocks|n_blocks)_list$", f"({DEPTH}, {DEPTH})"),
+    (r"num_?class(es)?$|n_?class(es)?$|num_labels|n_?labels$|^classes$|output_?classes|^nc$|^nb_class(es)?$|class_num", str(CLASSES)),
+    (r"vocab(ulary)?(_size)?$|num_(tokens|embeddings|words)|n_?(tokens?|vocab|words)$|ntoken", str(VOCABULARY)),
+    (r"(src|tgt|trg|source|target|input|output)_vocab(_size)?|dict_size|codebook_size|n_embed$|num_embeddings|n_e$", str(VOCABULARY)),
+    (r"K$", str(VOCABULARY)),
+    (r"(image|img|input|in|sample|frame|crop)_?(size|res|resolution)$|^resolution$|^spatial_size$", str(IMAGE)),
+    (r"^(height|width|img_[hw]|image_(height|width)|H|W)$", str(IMAGE)),
+    (r"patch(_size|_height|_width|size)?$|^patch_dim$", str(PATCH)),
+    (r"frame_patch_size|tubelet_size", "2"),
+    (r"(num|n)_?frames$|^frames$", "4"),
+    (r"(in|input|image|img|num|n|color)_?(chans?|channels?|ch|nc|c|planes)$|^channels?$|^(c_in|inp|nc_in|in_c|n_colors)$", "3"),
+    (r"^input_nc$|num_input_channels", "3"),
+    (r"(out|output)_?(chans?|channels?|ch|nc|c|planes)$|^(c_out|oup|out_c)$|^output_nc$", "3"),
+    (
+        r"max_?(position_embeddings|seq(uence)?_?len(gth)?|len(gth)?|positions|target_positions|source_positions|tokens"
+        r"|text_len)",
+        str(LENGTH),
+    ),
+    (r"block_size|context_(length|size|len)|n_(ctx|positions)|seq_?len(gth)?$", str(LENGTH)),
+    (r"^(length|T|n_ctx|max_T|ctx_len|horizon|window_size_seq|pred_len|input_len|input_length|sequence_length)$", str(LENGTH)),
+    (r"kernel(_size|size)?$|^k$|^ksize$", "3"),
+    (r"stride|dilation|(num_)?groups?$|^padding$|scale_factor$|^scale$|upscale(_factor)?|downsample_ratio", "1"),
+    (r"num_experts$|n_experts?$|num_routed_experts|n_routed_experts|num_local_experts", "4"),
+    (r"num_experts_per_tok|top_?k$|experts_per_token|num_shared_experts|n_shared_experts", "2"),
+    (r"(num|n)_?group$|topk_group", "1"),
+    (r"drop(out|_?rate|_?prob|_?path)?|attn_drop|_dropout$|^p$|^dp$|prob(ability)?$|_pdrop$", "0.0"),
+    (r"timesteps$|num_steps|num_timesteps|diffusion_steps|n_steps$", "10"),
+    (r"window(_size)?$", "4"),
+    (r"(num|n)_?(nodes|features|feats?|inputs?|vars|variates?|joints|keypoints|agents|points)$", str(WIDTH)),
+    (
+        r"(in|input|node|edge|feature|state|obs(ervation)?|latent|z|noise|cond|context|text|action|act|query|key|value"
+        r"|token|time|emb(ed(ding)?)?|model|hidden|output|out|projection|proj)_?(dims?|size|features?|feats?|width"
+        r"|channels)$",
+        str(WIDTH),
+    ),
+    (
+        r"^(dim|dims|d_model|width|hidden|hid|hidden_size|n_embd|n_hid|nhid|ninp|emsize|embed_dim|embedding_dim|n_feat"
+        r"|nf|ngf|ndf|nz|ch|base_channels|model_channels|d|D|C|F|features|planes|inplanes|in_features|out_features|units"
+        r"|n_units|latent|c|embed|state_dim|z_dim|init_features|filters|n_filters|base_dim)$",
+        str(WIDTH),
+    ),
+    (r"_dim$|_channels$", str(WIDTH)),
+    (r"eps(ilon)?$|^eta$", "1e-5"),
+    (r"alpha|beta|gamma|temperature|tau|momentum|decay|^lr$|weight$|coef|lambda|ratio", "0.5"),
+    (r"act(ivation)?(_layer|_fn|_func|_function)?$|nonlinearity|nonlin", "nn.ReLU"),
+    (r"norm_(layer|fn|class|type)$|^norm$|normalization", "nn.LayerNorm"),
+    (r"^block$|block_(type|class|fn|cls)$", "nn.Identity"),
+    (r"^device$", "'cpu'"),
+    (r"^dtype$", "torch.float32"),
+    (r"^(use_|with_|is_|no_|do_|has_|enable_|learn_)|bias$|^bidirectional$|batch_first|pretrained$|^causal$|^debug$", "False"),
+    (r"^verbose$|^train$|^training$", "False"),
+    (r"pad(ding)?_?(idx|token|token_id|id)$|layer_(idx|id|number|index)$|^(i|idx|index)$|_idx$|_id$|^pad$", "0"),
+    (r"^(mode|name|type|method|variant|arch)$", "''"),
+    (r"^(num|n)_\w+", "2"),
+)  # fmt: skip
+
+_BY_ANNOTATION = (
+    (r"^int$", "2"), (r"^float$", "0.5"), (r"^bool$", "False"), (r"^str$", "''"),
+    (r"tuple\[|Tuple|list\[int|List\[int|Sequence\[int|Iterable\[int", f"({WIDTH}, {WIDTH})"),
+    (r"nn\.Module|^Module$|torch\.nn", "nn.Identity()"), (r"Callable|type\[|Type\[", "nn.ReLU"), (r"dict|Dict|Mapping", "{}"),
+)  # fmt: skip
+
+_SEVERAL = re.compile(
+    r"(channels|dims|sizes|layers|depths|heads|features|filters|strides|kernels|blocks|planes|stages|mults?|hiddens|units)(_list|_mult)?$"
+)
+
+
+def usual_value(name: str, annotation: str = "", default: Any = inspect.Parameter.empty) -> str:
+    """The expression that argument `name` is given first."""
+    several = re.search(r"tuple|Tuple|list|List|Sequence|Iterable", annotation) is not None
+    for pattern, text in _USUAL:
+        if re.search(pattern, name):
+            if several and not text.startswith("("):
+                return f"({text}, {text})"
+            if annotation in ("int", "float", "bool", "str") and not _fits(text, annotation):
+                break
+            return text
+    for pattern, text in _BY_ANNOTATION:
+        if re.search(pattern, annotation):
+            return text
+    return "2"
+
+
+def alternatives(name: str, given: str) -> list[str]:
+    """Other values that the argument may be given, the likeliest first; `given` was wrong."""
+    menu = [usual_value(name), str(WIDTH), f"({WIDTH}, {WIDTH})", "2", "1", "3", "(2, 2)", "(1, 2, 4, 8)", "0.5", "False", "True", "None",
+            "nn.Identity()", "nn.ReLU", "nn.Linear", "'relu'", "''", "{}"]  # fmt: skip
+    return [text for text in dict.fromkeys(menu) if text != given]
+
+
+def is_several(name: str) -> bool:
+    """Whether the name is a plural of sizes."""
+    return _SEVERAL.search(name) is not None
+
+
+def annotation_of(parameter: inspect.Parameter) -> str:
+    """The annotation as text, empty where there is none."""
+    found = parameter.annotation
+    if found is inspect.Parameter.empty:
+        return ""
+    if isinstance(found, str):
+        return found
+    return found.__name__ if isinstance(found, type) else str(found).replace("typing.", "")
+
+
+def _fits(text: str, annotation: str) -> bool:
+    kinds = {"int": r"\d+$", "float": r"[\d.e-]+$", "bool": r"(True|False)$", "str": r"'"}
+    return re.match(kinds[annotation], text) is not None

@@ -1,0 +1,65 @@
+"""Further calls of a model that runs: other values, another size, the arguments that may be left out, the other mode.
+
+A parameter that guessed inputs do not reach may only want another input. It is called unreached when none of these reaches it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+
+import torch
+
+from gradflow.capture.guess.call import Call, Shape
+from gradflow.capture.guess.inputs.usual_inputs import usual_input
+from gradflow.capture.guess.search import Deadline, try_call
+from gradflow.capture.guess.sizes import Sizes
+from gradflow.capture.guess.subject import parameters_of
+from gradflow.capture.guess.usual import annotation_of
+
+_MOST_OPTIONAL = 10
+_SHARE = 0.5
+_NOT_A_TENSOR = re.compile(r"past_key_value|cache|return_|output_|use_|^kwargs$|_state$|interpolate|mode$")
+
+
+def variants(model: torch.nn.Module, call: Call, sizes: Sizes, deadline: Deadline) -> list[Call]:
+    """The calls that run, `call` left out. Each is tried once; together they take no longer than the deadline."""
+    found = [call.with_seed(1)]
+    for other in (*_resized(call), call.in_other_mode()):
+        if deadline.left() and try_call(model, other, deadline.left() * _SHARE) is None:
+            found.append(other)
+    fullest = call
+    for name, text in _optional(model, call, sizes):
+        more = fullest.with_argument(name, text)
+        if deadline.left() and try_call(model, more, deadline.left() * _SHARE) is None:
+            fullest = more
+    return found if fullest is call else [*found, fullest]
+
+
+def _resized(call: Call) -> Iterator[Call]:
+    """The call in another size: pictures twice as large and half as large, sequences half as long; the first that differs is enough."""
+    tensors = call.tensors()
+    sides = {shape.sizes[-1] for shape in tensors.values() if len(shape.sizes) >= 4 and shape.sizes[-1] == shape.sizes[-2]}
+    lengths = {shape.sizes[1] for shape in tensors.values() if len(shape.sizes) in (2, 3) and shape.sizes[1] > 3}
+    changes = [{side: side * 2 for side in sides}] if sides else [{length: length // 2 for length in lengths}] if lengths else []
+    for change in changes:
+        resized = call
+        for name, shape in tensors.items():
+            first, *others = shape.sizes or (0,)
+            sized = (first, *(change.get(size, size) if size in change else size for size in others))
+            if sized != shape.sizes and shape.sizes:
+                resized = resized.with_argument(name, Shape(shape.dtype, sized, shape.rest).text)
+        if resized is not call:
+            yield resized
+
+
+def _optional(model: torch.nn.Module, call: Call, sizes: Sizes) -> Iterator[tuple[str, str]]:
+    """The arguments that were left out and may be tensors, each with the usual text of its name."""
+    given = call.given()
+    names = [
+        (entry.name, usual_input(entry.name, annotation_of(entry), sizes))
+        for entry in parameters_of(model.forward).values()
+        if entry.name not in given and entry.default is not inspect.Parameter.empty and not _NOT_A_TENSOR.search(entry.name)
+    ]
+    yield from [(name, text) for name, text in names if "[" in text][:_MOST_OPTIONAL]
