@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradflow.capture.launch.inputs import InputSpec
 from gradflow.capture.launch.job import Ending, Way
+from gradflow.capture.launch.scale import AS_IT_IS, Scale
 from gradflow.capture.launch.script import run_target
 from gradflow.capture.launch.target import Form, TargetSpec, file_of_command, relative_posix
 from gradflow.checks import diagnose
@@ -117,6 +118,7 @@ def audit_script(
     compiles: bool = False,
     draws: bool = False,
     param: Sequence[str] = (),
+    scale: Scale = AS_IT_IS,
 ) -> Report:
     """The report on a program, or on a model that a file holds, run in a child process.
 
@@ -128,8 +130,9 @@ def audit_script(
         compiles: `torch.compile` is left on, though no line inside of what it compiles can be blamed.
         draws: torchviz draws the first backward graph, for the view `autograd`.
         param: patterns of parameters whose updates and layer outputs are measured.
+        scale: fake tensors, and sizes of a model's inputs.
     """
-    target = describe(spec, steps=steps, inputs=[text for text, _ in inputs], loss=loss, seed=seed, compiles=compiles)
+    target = describe(spec, steps=steps, inputs=[text for text, _ in inputs], loss=loss, seed=seed, compiles=compiles, scale=scale)
     try:
         ending = run_target(
             spec,
@@ -143,6 +146,7 @@ def audit_script(
             compiles=compiles,
             draws=draws,
             focus=tuple(param),
+            scale=scale,
         )
     except TargetCrashed as error:
         return Report(Outcome.CRASHED, target, message=str(error), crash=error.traceback)
@@ -157,6 +161,7 @@ def describe(
     loss: str = "",
     seed: int | None = None,
     compiles: bool = False,
+    scale: Scale = AS_IT_IS,
 ) -> Target:
     """The target as the report names it, with the command line that audits it again."""
     words = ["gradflow", "audit"]
@@ -170,6 +175,7 @@ def describe(
         words += ["--seed", str(seed)]
     if compiles:
         words.append("--compile")
+    words += scale.words
     match spec.form:
         case Form.FILE | Form.FILE_ATTRIBUTE | Form.NOTEBOOK:
             file = spec.place

@@ -166,6 +166,9 @@ def _add_run_options(parser: _Parser) -> None:
     example = "'x=float32[2,3,32,32]' or 'int64[2,16]<100'"
     parser.option("--input", action="append", default=[], metavar="SPEC", help=f"input of a model, as {example}; repeatable")
     parser.option("--loss", default="", metavar="FILE.py:FUNCTION", help="loss of a model: loss(output) or loss(model, output)")
+    parser.option("--fake", action="store_true", help="compute no values, for models larger than memory; alone above 500M parameters")
+    parser.option("--batch", type=whole, default=None, metavar="N", help="batch size of a model's inputs, however they were found")
+    parser.option("--seq", type=whole, default=None, metavar="N", help="length of a model's sequences: the second dimension of 2 or 3")
     parser.option("--seed", type=seed, default=None, metavar="N", help="seed random, numpy and torch with N before the script begins")
     parser.option("--compile", action="store_true", help="leave torch.compile on (default: what is compiled runs eagerly)")
     parser.option("--quiet-script", action="store_true", help="drop what the script prints, which else goes to standard error")
@@ -251,6 +254,7 @@ def _say_failure(error: Exception, ours: Sequence[str], rest: Sequence[str]) -> 
 def _audited(options: argparse.Namespace, rest: Sequence[str]) -> Report:
     from gradflow.api import audit_script
     from gradflow.capture.launch.inputs import parse_input
+    from gradflow.capture.launch.scale import Scale
     from gradflow.capture.launch.target import parse_function, parse_target
     from gradflow.cli_screen import read_screen
     from gradflow.screening import FailOn
@@ -274,6 +278,7 @@ def _audited(options: argparse.Namespace, rest: Sequence[str]) -> Report:
         quiet=options.quiet_script,
         seed=options.seed,
         compiles=options.compile,
+        scale=Scale(options.fake, options.batch, options.seq),
         draws=wants_backward_drawing(options),
         param=getattr(options, "param", ()),
     )

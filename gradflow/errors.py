@@ -6,6 +6,9 @@ A sentence says what was expected, what was found and what to do. A crash of the
 
 from __future__ import annotations
 
+REMARK = "gradflow: "
+"""With this begins a line that gradflow adds to the program's own traceback."""
+
 
 class GradflowError(Exception):
     """Base of every error that gradflow raises on purpose; `str(error)` is the sentence for the user."""
@@ -29,6 +32,12 @@ class NothingToAudit(GradflowError):
     """The target ran to its end, and nothing in it could be judged."""
 
     slug = "nothing"
+
+
+class FakeBreak(NothingToAudit):
+    """Under fake tensors the program needs values where none can be made up."""
+
+    slug = "fake"
 
 
 class TargetCrashed(GradflowError):

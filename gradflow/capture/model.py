@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
 
+from gradflow.capture.fake import FakeMode
 from gradflow.capture.state import Snapshot
 from gradflow.capture.surrogate import project
 from gradflow.capture.training.numbers import is_all_zero
@@ -35,11 +37,13 @@ def audit_model(
     target: Target,
     draws: bool = False,
     focus: Sequence[str] = (),
+    fake: FakeMode | None = None,
 ) -> Recording:
     """The recording of `steps` training steps of `model(*args, **kwargs)`.
 
     Without an optimizer nothing is stepped, and parameters that are all zero are jittered first, so that a zero start hides nothing.
     `draws`: the backward graph is drawn too. Of the parameters that a pattern in `focus` names more is told, and the flow is recorded.
+    `fake`: the mode that is on and that the model was built in; the flow is recorded then, since the run costs next to nothing.
 
     Raises:
         NothingToAudit: where the output holds nothing to take a gradient of.
@@ -49,13 +53,14 @@ def audit_model(
     if steps < 1:
         raise UsageError(f"expected at least one step, found steps={steps}")
     run = TrainingStep(model, args, kwargs or {}, loss, optimizer)
-    if not focus:
+    if not focus and fake is None:
         with Snapshot(model, args, kwargs or {}, optimizer):
             recording = _watched(run, steps, target, trace=False, draws=draws)
         if not _needs_explaining(recording):
             return recording
     with Snapshot(model, args, kwargs or {}, optimizer):
-        return _watched(run, steps, target, trace=True, draws=draws, focus=focus)
+        recording = _watched(run, steps, target, trace=True, draws=draws, focus=focus)
+    return recording if fake is None else replace(recording, notes=(*recording.notes, *fake.notes))
 
 
 class TrainingStep:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
 
-from gradflow.capture.training.numbers import is_all_zero
+from gradflow.capture.training.numbers import has_values, is_all_zero
 
 
 class Snapshot:
@@ -50,7 +50,7 @@ class Snapshot:
             module._parameters.update(parameters)
         with torch.no_grad():
             for tensor, value in self._values:
-                if not _same(tensor, value):
+                if has_values(tensor) and not _same(tensor, value):
                     tensor.copy_(value)
         for tensor, grad in self._grads:
             tensor.grad = grad

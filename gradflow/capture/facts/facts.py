@@ -15,7 +15,7 @@ from gradflow.capture.facts.source import function_name, parsed, site_at, site_o
 from gradflow.capture.facts.training_facts import cleared, origins, restless, stale
 from gradflow.capture.facts.twins import find_twins
 from gradflow.capture.training.backward_drawing import finished
-from gradflow.capture.training.numbers import fingerprints, local, weight_norms
+from gradflow.capture.training.numbers import fingerprints, has_values, local, weight_norms
 from gradflow.capture.training.optimizers import WatchedOptimizer
 from gradflow.capture.training.passes import Pass
 from gradflow.capture.training.seen import Seen
@@ -228,7 +228,7 @@ def _made_late(seen: Seen, member: Member) -> bool:
 
 
 def _largest(tensor: torch.Tensor | None) -> float | None:
-    if tensor is None or tensor.is_meta or not tensor.is_floating_point():
+    if tensor is None or not has_values(tensor) or not tensor.is_floating_point():
         return None
     with torch.no_grad():
         value = local(tensor.detach())

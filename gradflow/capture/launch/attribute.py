@@ -5,6 +5,7 @@ The user's own exceptions pass through; what is wrong with the target or a hook 
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import shlex
 from collections.abc import Callable, Mapping
@@ -14,9 +15,11 @@ from typing import Any
 
 import torch
 
+from gradflow.capture.fake import FakeMode, build, fake_mode
 from gradflow.capture.launch.inputs import InputSpec, build_inputs
 from gradflow.capture.launch.job import Job
 from gradflow.capture.launch.main_module import import_file, import_named
+from gradflow.capture.launch.scale import resized
 from gradflow.capture.launch.target import Form, TargetSpec, parse_function
 from gradflow.capture.model import audit_model
 from gradflow.errors import TargetError, UsageError
@@ -34,10 +37,16 @@ def audit_attribute(job: Job) -> Recording:
         TargetError: the attribute is not there, or is no model and makes none.
         UsageError: a hook function or the loss does not have the form expected.
     """
-    module = _import(job.spec)
-    found = _find(module, job.spec)
-    kind = TargetKind.CLASS if isinstance(found, type) else TargetKind.MODULE
-    return _audit(_build(found, job.spec), module, job, replace(job.target, kind=kind))
+    with contextlib.ExitStack() as stack:
+        mode = stack.enter_context(fake_mode()) if job.scale.fake else None
+        module = _import(job.spec)
+        found = _find(module, job.spec)
+        kind = TargetKind.CLASS if isinstance(found, type) else TargetKind.MODULE
+        if mode is not None:
+            model = _build(found, job.spec)
+        else:
+            model, mode = build(lambda: _build(found, job.spec), stack)
+        return _audit(model, module, job, replace(job.target, kind=kind), mode)
 
 
 def load_model(
@@ -102,9 +111,9 @@ def _build(found: Any, spec: TargetSpec) -> torch.nn.Module:
     return made
 
 
-def _audit(model: torch.nn.Module, module: ModuleType, job: Job, target: Target) -> Recording:
-    args, kwargs = _inputs(model, module, job.inputs)
-    return audit_model(model, args, kwargs, loss=_loss(module, job.loss), target=target, draws=job.draws, focus=job.focus)
+def _audit(model: torch.nn.Module, module: ModuleType, job: Job, target: Target, mode: FakeMode | None = None) -> Recording:
+    args, kwargs = resized(*_inputs(model, module, job.inputs), job.scale)
+    return audit_model(model, args, kwargs, loss=_loss(module, job.loss), target=target, draws=job.draws, focus=job.focus, fake=mode)
 
 
 def _inputs(model: torch.nn.Module, module: ModuleType, inputs: tuple[InputSpec, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -74,7 +74,7 @@ class Child:
         except SystemExit as error:
             code = error.code
         except BaseException as error:  # noqa: BLE001 - the program may raise anything
-            crash = error
+            crash = self.surroundings.explain(error)
         if os.getpid() != self.process:
             # A child that the program forked came to the end of it: it ends as it would have, and reports nothing.
             if crash is not None:

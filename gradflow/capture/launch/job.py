@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gradflow.capture.launch.inputs import InputSpec
+from gradflow.capture.launch.scale import AS_IT_IS, Scale
 from gradflow.capture.launch.target import TargetSpec
 from gradflow.graph.freezing import FreezeComparison
 from gradflow.graph.recording import RankRecording, Recording, Target
@@ -26,6 +27,7 @@ class Job:
     `seed`: of all random numbers, None where the program is left to itself. `compiles`: `torch.compile` works as it does without us.
     `draws`: the first backward graph is drawn, while its tensors are there. `focus`: patterns of parameters to look at more closely.
     `layers`: paths of modules to freeze in training step `steps`, in place of an audit, within so many `seconds`.
+    `scale`: fake tensors, and sizes of inputs.
     """
 
     spec: TargetSpec
@@ -43,6 +45,7 @@ class Job:
     focus: tuple[str, ...] = ()
     layers: tuple[str, ...] = ()
     seconds: float = 0.0
+    scale: Scale = AS_IT_IS
 
 
 class Way(str, Enum):

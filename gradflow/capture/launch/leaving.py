@@ -12,7 +12,7 @@ import traceback
 from typing import Any
 
 from gradflow.capture.launch.job import Ending, Way
-from gradflow.errors import GradflowError, InvariantError, NothingToAudit
+from gradflow.errors import REMARK, GradflowError, InvariantError, NothingToAudit
 
 PATIENCE = 4.0
 """Seconds that the main thread has to answer when time is up, before the watching thread writes what there is."""
@@ -52,5 +52,5 @@ def _is_regular(file: Any) -> bool:
 
 def last_line(text: str) -> str:
     """The line of a traceback that names the error."""
-    lines = [line for line in text.splitlines() if line and not line.startswith(" ")]
+    lines = [line for line in text.splitlines() if line and not line.startswith((" ", REMARK))]
     return lines[-1] if lines else "unknown error"

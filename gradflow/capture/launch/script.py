@@ -23,6 +23,7 @@ from gradflow.capture.launch.inputs import InputSpec
 from gradflow.capture.launch.job import Ending, Job, Way, read, write_atomically
 from gradflow.capture.launch.notebook import read_cells
 from gradflow.capture.launch.rank_reports import RankEnding, RankReports
+from gradflow.capture.launch.scale import AS_IT_IS, Scale
 from gradflow.capture.launch.target import Form, TargetSpec, program_path
 from gradflow.errors import TargetCrashed
 from gradflow.graph.recording import RankRecording, Target, TargetKind
@@ -63,6 +64,7 @@ def run_target(
     draws: bool = False,
     focus: tuple[str, ...] = (),
     layers: tuple[str, ...] = (),
+    scale: Scale = AS_IT_IS,
 ) -> Ending:
     """How the audit of the target in a child process ended.
 
@@ -74,6 +76,7 @@ def run_target(
         draws: the first backward graph is drawn by torchviz, while its tensors are there.
         focus: patterns of parameters to look at more closely.
         layers: paths of modules to freeze in every way in training step `steps`, in place of an audit.
+        scale: fake tensors, and sizes of inputs.
 
     Raises:
         TargetCrashed: the file is no valid Python; nothing was run then.
@@ -86,7 +89,7 @@ def run_target(
         os.mkdir(spare)
         os.mkdir(injector)
         Path(injector, "sitecustomize.py").write_text(sitecustomize(injector, job_file), encoding="utf-8")
-        job = Job(spec, target, steps, inputs, loss, ending, spare, ranks, injector, seed, compiles, draws, focus, layers, timeout)
+        job = Job(spec, target, steps, inputs, loss, ending, spare, ranks, injector, seed, compiles, draws, focus, layers, timeout, scale)
         write_atomically(job_file, job)
         try:
             with _started(job, job_file, quiet) as (child, wire):

@@ -11,7 +11,9 @@ from typing import Any
 
 import torch
 
+from gradflow.capture.fake import FakeMode, enter_fake_mode
 from gradflow.capture.flow.opaque_calls import opaque
+from gradflow.capture.flow.patches import Patches
 from gradflow.capture.launch.job import Job
 from gradflow.capture.launch.save_guard import SaveGuard
 
@@ -28,12 +30,15 @@ class Surroundings:
         self._spare = spare
         self._seed = job.seed
         self._compiled = False
+        self._is_fake = job.scale.fake and not job.spec.is_attribute
+        self.fake: FakeMode | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences for the report, in the order in which things were seen."""
         off = os.environ.get("TORCHDYNAMO_DISABLE", "0") not in ("", "0")
-        return (*((EAGER if off else COMPILED,) if self._compiled else ()), *self._guard.notes)
+        fake = () if self.fake is None else self.fake.notes
+        return (*fake, *((EAGER if off else COMPILED,) if self._compiled else ()), *self._guard.notes)
 
     def install(self) -> None:
         """Puts everything in place, for the rest of the process."""
@@ -42,6 +47,13 @@ class Surroundings:
         self._notice_compilation()
         if self._seed is not None:
             sow(self._seed)
+        if self._is_fake:
+            self.fake = enter_fake_mode(Patches())
+
+    def explain(self, error: BaseException) -> BaseException:
+        """The error that the program raised, or a sentence where fake tensors could not answer it."""
+        refusal = None if self.fake is None else self.fake.explain(error)
+        return error if refusal is None else refusal
 
     def _notice_compilation(self) -> None:
         # One name is enough: `nn.Module.compile` and the decorator's form look it up there.

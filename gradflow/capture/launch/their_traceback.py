@@ -8,7 +8,7 @@ import re
 import traceback
 from types import TracebackType
 
-from gradflow.errors import FindingsError
+from gradflow.errors import FakeBreak, FindingsError
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
 _CALLS_THEIRS = re.compile(r"\b(func|original|forward|exec|exec_module|import_module|find_spec|get_code|compile)\(")
@@ -23,9 +23,11 @@ def format_theirs(error: BaseException) -> str:
 
 
 def is_ours(error: BaseException) -> bool:
-    """True if the error was raised by gradflow's own code, so that it is a bug in gradflow and not in the program."""
+    """True if the error was raised by gradflow's own code: a sentence of ours, or a bug in gradflow and not in the program."""
     if isinstance(error, FindingsError):
         return False  # a program that audits itself and raises what it found
+    if isinstance(error, FakeBreak):
+        return True
     frame = _innermost(error.__traceback__)
     if frame is None or not frame.filename.startswith(_PACKAGE):
         return False

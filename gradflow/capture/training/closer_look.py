@@ -21,7 +21,7 @@ from gradflow.capture.flow.frames import RUNNING
 from gradflow.capture.flow.patches import Patches
 from gradflow.capture.flow.recorder import Recorder
 from gradflow.capture.flow.values import Trace
-from gradflow.capture.training.numbers import local, norms_of
+from gradflow.capture.training.numbers import has_values, local, norms_of
 from gradflow.capture.training.registry import Registry
 from gradflow.focus import names_parameter
 
@@ -108,7 +108,7 @@ class CloserLook:
             return
         if self._population != (len(self._registry.modules), len(self._trace.leaves)):
             self._find(sys._getframe(1))
-        values = [(serial, local(tensor.detach())) for serial, tensor in held if serial in self._owners and not tensor.is_meta]
+        values = [(serial, local(tensor.detach())) for serial, tensor in held if serial in self._owners and has_values(tensor)]
         left = MOST_COPIED
         for serial, value in sorted(values, key=lambda entry: entry[1].numel()):
             left -= value.numel() * value.element_size()
@@ -193,7 +193,7 @@ class CloserLook:
 
 def _count(tensor: torch.Tensor) -> tuple[int, int] | None:
     """(exact zeros, elements) of a tensor of numbers; None where its values cannot be read here."""
-    if torch._C._are_functorch_transforms_active() or tensor.is_meta or not tensor.is_floating_point():
+    if torch._C._are_functorch_transforms_active() or not has_values(tensor) or not tensor.is_floating_point():
         return None
     if tensor.is_cuda and torch.cuda.is_current_stream_capturing():
         return None  # a read would end the capture of a CUDA graph

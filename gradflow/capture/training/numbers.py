@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from torch._subclasses.fake_tensor import FakeTensor
 
 _PLAIN = (torch.float32, torch.float64)
 _BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
@@ -20,12 +21,18 @@ class GradientFact:
     finite: bool
 
 
+def has_values(tensor: torch.Tensor) -> bool:
+    """False for tensors that have a shape and nothing to read: on the meta device, and fake ones."""
+    return not (tensor.is_meta or isinstance(tensor, FakeTensor))
+
+
 def measure(grads: dict[int, torch.Tensor]) -> dict[int, GradientFact]:
     """The norm of each gradient. Half precision is summed in float32, and a norm that underflows is told from a true zero.
 
     Of a gradient that is sharded over processes only this one's part is read, since asking the others would be a collective; where that
-    part is empty, nothing is said.
+    part is empty, nothing is said, and neither is it of one that has no values.
     """
+    grads = {key: grad for key, grad in grads.items() if has_values(grad)}
     if not grads:
         return {}
     with torch.no_grad():
@@ -80,7 +87,7 @@ def fingerprints(tensors: list[torch.Tensor]) -> list[int]:
         groups: dict[torch.device, list[int]] = {}
         tensors = [local(tensor.detach()) for tensor in tensors]
         for index, tensor in enumerate(tensors):
-            if tensor.layout is torch.strided and not tensor.is_meta and tensor.numel():
+            if tensor.layout is torch.strided and has_values(tensor) and tensor.numel():
                 groups.setdefault(tensor.device, []).append(index)
         for indices in groups.values():
             sums = torch.stack([_bit_sum(tensors[index]) for index in indices]).tolist()
@@ -98,7 +105,7 @@ def weight_norms(tensors: list[torch.Tensor | None]) -> list[float | None]:
     """L2 norms over all elements, None where there is no memory to read or no such norm."""
     readable = [
         index for index, tensor in enumerate(tensors)
-        if tensor is not None and not tensor.is_meta and (tensor.is_floating_point() or tensor.is_complex())
+        if tensor is not None and has_values(tensor) and (tensor.is_floating_point() or tensor.is_complex())
     ]  # fmt: skip
     found: list[float | None] = [None] * len(tensors)
     with torch.no_grad():
@@ -109,8 +116,8 @@ def weight_norms(tensors: list[torch.Tensor | None]) -> list[float | None]:
 
 
 def is_all_zero(tensor: torch.Tensor) -> bool:
-    """Whether every element is zero. The first one answers for nearly every tensor."""
-    if tensor.is_meta:
+    """Whether every element is known to be zero. The first one answers for nearly every tensor."""
+    if not has_values(tensor):
         return False
     with torch.no_grad():
         value = local(tensor.detach())

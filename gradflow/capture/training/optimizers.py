@@ -22,7 +22,7 @@ from gradflow.capture.flow.patches import Patches
 from gradflow.capture.flow.trace import Place
 from gradflow.capture.flow.values import Trace
 from gradflow.capture.training.closer_look import CloserLook
-from gradflow.capture.training.numbers import fingerprints, measure
+from gradflow.capture.training.numbers import fingerprints, has_values, measure
 from gradflow.capture.training.passes import Passes
 from gradflow.graph.recording import StepFact
 
@@ -195,7 +195,11 @@ class Optimizers:
             watched = self.add(optimizer, None)
             held = self._look(watched, optimizer)
             # One that was frozen since the last step was not read after it, and may have moved in it rightly.
-            fresh = [(serial, tensor) for serial, tensor in held if serial not in self.fingerprints or self._outdated(serial, tensor)]
+            fresh = [
+                (serial, tensor)
+                for serial, tensor in held
+                if has_values(tensor) and (serial not in self.fingerprints or self._outdated(serial, tensor))
+            ]
             if fresh and watched.steps < STEPS_MEASURED:
                 self.fingerprints.update(zip((serial for serial, _ in fresh), fingerprints([tensor for _, tensor in fresh]), strict=True))
                 for serial, _ in fresh:

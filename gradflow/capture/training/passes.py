@@ -19,7 +19,7 @@ from gradflow.capture.flow.trace import Place, Step
 from gradflow.capture.flow.values import Trace
 from gradflow.capture.training.autograd_walk import Walk, walk
 from gradflow.capture.training.backward_drawing import RawDrawing, draw_backward
-from gradflow.capture.training.numbers import GradientFact, measure
+from gradflow.capture.training.numbers import GradientFact, has_values, measure
 from gradflow.capture.training.origins import NODES_AT_MOST, Origin, OriginWatch
 from gradflow.graph.flow import CutReason, NodeKind
 
@@ -128,6 +128,8 @@ class Passes:
         if not (self.traced and (self.count < 1 or self.suspicious)) or len(found.kinds) > NODES_AT_MOST:
             return None
         values = [root for root in roots if isinstance(root, torch.Tensor)]
+        if not all(has_values(value) for value in values):
+            return None
         return OriginWatch(found, found.nodes, all(bool(torch.isfinite(value).all()) for value in values)).listen()
 
     def _file_gradients(self, roots: Any, out: Any) -> None:
