@@ -12,10 +12,10 @@ from types import FrameType
 
 from gradflow.capture.flow.trace import Place
 
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
+PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
 _STDLIB = sysconfig.get_path("stdlib") + os.sep
 _SITE_PACKAGES = (os.sep + "site-packages" + os.sep, os.sep + "dist-packages" + os.sep)
-_BOUNDARY = os.path.join(_PACKAGE, "capture", "model.py")
+_BOUNDARY = os.path.join(PACKAGE, "capture", "model.py")
 """Where gradflow itself calls a live model: whoever stands above has called gradflow, and none of the model's lines."""
 _USERS, _LIBRARYS, _END = 0, 1, 2
 _WHOSE: dict[str, int] = {}
@@ -38,7 +38,7 @@ def _is_library(file: str) -> bool:
         return False
     if file.startswith("<"):
         return True
-    if file.startswith(_PACKAGE):
+    if file.startswith(PACKAGE):
         return True
     for marker in _SITE_PACKAGES:
         if marker in file:

@@ -23,6 +23,7 @@ from gradflow.capture.flow.patches import RECORDERS, Patches
 from gradflow.capture.flow.recorder import Recorder
 from gradflow.capture.flow.trace import leaves_above
 from gradflow.capture.flow.values import Trace
+from gradflow.capture.flow.warning_places import observe_warnings
 from gradflow.capture.surrogate import project
 from gradflow.capture.training.closer_look import CloserLook
 from gradflow.capture.training.optimizers import Optimizers, WatchedOptimizer
@@ -101,6 +102,7 @@ class Session:
 
     def install(self, *, hooks: bool = True) -> None:
         """Puts all hooks in place and begins to record in this thread; without `hooks` the caller tells `optimizers` of every step."""
+        observe_warnings(self._patches)
         observe_modules(self._patches, self.registry, self.trace)
         self.passes.observe(self._patches)
         self.optimizers.observe(self._patches, hooks=hooks)
