@@ -30,20 +30,21 @@ def without_norms(dot: bytes) -> str:
     return re.sub(r"\d\.\de[+-]\d\d", "N", dot.decode())
 
 
-@pytest.mark.parametrize("sample", MAKE.PICTURES)
-def test_a_picture_is_what_the_sample_gives(sample: str) -> None:
-    fresh = MAKE.picture(MAKE.audited(sample), "dot", view=MAKE.PICTURES[sample])
-    assert without_norms(fresh) == without_norms((FOLDER / f"{sample}.dot").read_bytes())
+@pytest.mark.parametrize("name", MAKE.PICTURES)
+def test_a_picture_is_what_the_sample_gives(name: str) -> None:
+    sample, view = MAKE.PICTURES[name]
+    fresh = MAKE.picture(MAKE.audited(sample), "dot", view=view)
+    assert without_norms(fresh) == without_norms((FOLDER / f"{name}.dot").read_bytes())
 
 
-@pytest.mark.parametrize("sample", MAKE.PICTURES)
-def test_both_themes_were_drawn_from_that_text(sample: str) -> None:
+@pytest.mark.parametrize("name", MAKE.PICTURES)
+def test_both_themes_were_drawn_from_that_text(name: str) -> None:
     words = [
-        [element.text for element in ElementTree.parse(FOLDER / f"{sample}-{theme}.svg").iter("{http://www.w3.org/2000/svg}text")]
+        [element.text for element in ElementTree.parse(FOLDER / f"{name}-{theme}.svg").iter("{http://www.w3.org/2000/svg}text")]
         for theme in ("light", "dark")
     ]
     assert words[0] == words[1]
-    title = re.search(r'POINT-SIZE="15"><B>(.*?)</B>', (FOLDER / f"{sample}.dot").read_text("utf-8"))
+    title = re.search(r'POINT-SIZE="15"><B>(.*?)</B>', (FOLDER / f"{name}.dot").read_text("utf-8"))
     assert title is not None and title.group(1) in words[0]
 
 

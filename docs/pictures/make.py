@@ -18,8 +18,13 @@ from gradflow.report import Report
 
 HERE = Path(__file__).parent
 SAMPLES = HERE.parent.parent / "samples"
-PICTURES = {"freeze_no_grad": "modules", "gpt_detached_attention": "modules", "resnet_cut_stage": "modules"}
-"""By sample, the view that is shown of it."""
+PICTURES = {
+    "freeze_no_grad": ("freeze_no_grad", "modules"),
+    "freeze_no_grad-autograd": ("freeze_no_grad", "autograd"),
+    "gpt_detached_attention": ("gpt_detached_attention", "modules"),
+    "resnet_cut_stage": ("resnet_cut_stage", "modules"),
+}
+"""By the name of the picture, the sample and the view that is shown of it."""
 SCREENSHOT = "gpt_detached_attention"
 
 
@@ -31,12 +36,12 @@ def audited(sample: str) -> Report:
 
 def main() -> None:
     """Writes all pictures beside this file."""
-    for sample, view in PICTURES.items():
+    for name, (sample, view) in PICTURES.items():
         report = audited(sample)
-        (HERE / f"{sample}.dot").write_bytes(picture(report, "dot", view=view))
+        (HERE / f"{name}.dot").write_bytes(picture(report, "dot", view=view))
         for theme in Theme:
-            (HERE / f"{sample}-{theme.value}.svg").write_bytes(picture(report, "svg", view=view, theme=theme))
-        if sample == SCREENSHOT:
+            (HERE / f"{name}-{theme.value}.svg").write_bytes(picture(report, "svg", view=view, theme=theme))
+        if name == SCREENSHOT:
             take_screenshot(report, HERE / "page.png")
 
 

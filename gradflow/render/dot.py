@@ -12,6 +12,7 @@ from gradflow.render.markup import clean, shown
 from gradflow.render.palette import PALETTES, Palette, Theme
 from gradflow.verdict import Verdict
 from gradflow.views.drawing import Arrow, Box, Card, Direction, Drawing, Excerpt, Flow, Frame, Grid, Join, Pill, Shape
+from gradflow.views.words import clipped
 
 FONT, BOLD = "Helvetica", "Helvetica-Bold"
 _FLOW_VERDICT = {Flow.GRADIENT: Verdict.LIVE, Flow.ZERO: Verdict.ZERO, Flow.DEAD: Verdict.SEVERED}
@@ -79,8 +80,8 @@ def _balanced(text: str, width: int) -> list[str]:
 def _add_frames(page: graphviz.Digraph, drawing: Drawing, palette: Palette) -> None:
     """Nests the frames, innermost first: a subgraph is copied when it is added."""
     clusters = [graphviz.Digraph(f"cluster_{number}") for number in range(len(drawing.frames))]
-    for cluster, frame in zip(clusters, drawing.frames, strict=True):
-        cluster.attr(**_frame_attributes(frame, palette))
+    for number, (cluster, frame) in enumerate(zip(clusters, drawing.frames, strict=True)):
+        cluster.attr(**_frame_attributes(frame, palette, _room(drawing, number)))
     for number, box in enumerate(drawing.boxes):
         place = clusters[box.frame] if box.frame >= 0 else page
         place.node(f"b{number}", **_box_attributes(number, box, palette))
@@ -89,10 +90,30 @@ def _add_frames(page: graphviz.Digraph, drawing: Drawing, palette: Palette) -> N
         (clusters[parent] if parent >= 0 else page).subgraph(clusters[number])
 
 
-def _frame_attributes(frame: Frame, palette: Palette) -> dict[str, str]:
+def _room(drawing: Drawing, number: int) -> int:
+    """How many letters of a frame's label find room beside the arrow that comes in from above, in the middle of the cards."""
+    if drawing.direction is not Direction.DOWN:
+        return 80
+    inside = {number}
+    for other, frame in enumerate(drawing.frames):
+        if frame.parent in inside:
+            inside.add(other)
+    excerpts = [box.shape for box in drawing.boxes if box.frame in inside and isinstance(box.shape, Excerpt)]
+    widest = max((max(len(excerpt.headline), *(len(text) + 8 for _, text, _ in excerpt.lines), 0) for excerpt in excerpts), default=0)
+    return max(18, widest * 11 // 20)
+
+
+def _frame_attributes(frame: Frame, palette: Palette, room: int) -> dict[str, str]:
     mark = palette.mark[Verdict.SEVERED]
     face, color = ("Courier", palette.text[Verdict.SEVERED]) if frame.region else (FONT, palette.muted)
-    label = f'<<FONT FACE="{face}" COLOR="{color}" POINT-SIZE="11">{shown(frame.label)}&#160;&#160;&#160;{shown(frame.detail)}</FONT>>'
+    wide = len(frame.label) + len(frame.detail) + 3 <= room
+    between = "&#160;&#160;&#160;" if wide or not frame.detail else '<BR ALIGN="LEFT"/>'
+    words = [frame.label if len(frame.label) <= room + 2 else f"…{frame.label[-room:]}", clipped(frame.detail, room + 2)]
+    if frame.region:
+        words[0] = clipped(frame.label.removeprefix("with ").rstrip(":") if not wide else frame.label, room + 2)
+    end = "" if wide or not frame.detail else '<BR ALIGN="LEFT"/>'
+    size = "11" if wide or not frame.region else "9"
+    label = f'<<FONT FACE="{face}" COLOR="{color}" POINT-SIZE="{size}">{shown(words[0])}{between}{shown(words[1])}{end}</FONT>>'
     return {
         "style": "dashed,rounded,filled" if frame.region else "rounded,filled",
         "color": mark if frame.region else palette.frame_line,

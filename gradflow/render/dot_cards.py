@@ -20,7 +20,7 @@ def card_label(palette: Palette, card: Card) -> str:
     """A module: its name and class, then a row for each parameter, or a bar with the counts under it."""
     mark, text = palette.mark[card.verdict], palette.text[card.verdict]
     title = f"<B>{shown(clipped(card.title, _LONGEST))}</B>&#160;&#160;"
-    right = ", ".join(word for word in (clipped(card.kind, 24), card.note) if word)
+    right = ", ".join(word for word in (clipped(card.kind, 32), card.note) if word)
     kind = f'<FONT COLOR="{palette.muted}" POINT-SIZE="10">{shown(right)}</FONT>' if right else ""
     body = _rows(palette, card.rows) if card.rows else _bar(palette, card)
     span = max(len(card.rows), 2 if card.counts else 0) + 1
@@ -34,7 +34,7 @@ def card_label(palette: Palette, card: Card) -> str:
     table = f"<TABLE {border}>{head}{body}</TABLE>"
     if card.times > 1:
         sign = f'<FONT COLOR="{text}" POINT-SIZE="14"><B>×{card.times}</B></FONT>'
-        times = f'<TD WIDTH="34" BGCOLOR="{palette.frame}" BORDER="1" COLOR="{mark}">{sign}</TD>'
+        times = f'<TD WIDTH="{18 + 11 * len(str(card.times))}" BGCOLOR="{palette.frame}" BORDER="1" COLOR="{mark}">{sign}</TD>'
         table = f'<TABLE {_PLAIN}="0"><TR><TD>{table}</TD>{times}</TR></TABLE>'
     return f"<{table}>"
 

@@ -12,6 +12,7 @@ from gradflow.views.drawing import Arrow, Box, Card, Direction, Drawing, Excerpt
 from gradflow.views.excerpts import excerpt_beside
 from gradflow.views.layout import forward_edges, ranks, trunk
 from gradflow.views.module_tree import ancestors
+from gradflow.views.norms import merge_norms
 from gradflow.views.shapes import CARDS, Shapes, described, is_detailed
 from gradflow.views.subject import Subject
 from gradflow.views.words import clipped, run_title
@@ -38,11 +39,14 @@ class _Assembly:
     def drawing(self, title: str, subtitle: str) -> Drawing:
         units = self._limited(self._chosen())
         flows = self._flows_between(units)
+        detailed = is_detailed(self._shapes.rows(unit) for unit in units if unit[0] in CARDS)
+        self._framed -= self._left_and_entered_again(forward_edges(units, flows))
+        if not detailed and not self.within:
+            units, flows = self._with_norms_merged(units, flows)
         forward = forward_edges(units, flows)
         flows = self._without_loops_of_folded(flows, forward)
         rank = ranks(units, forward)
         on_trunk = trunk(units, forward, rank)
-        detailed = is_detailed(self._shapes.rows(unit) for unit in units if unit[0] in CARDS)
         boxes: list[Box] = []
         number_of: dict[Unit, int] = {}
         for unit in self._in_frames(units):
@@ -109,6 +113,35 @@ class _Assembly:
         loops = {pair for pair in flows if pair not in ahead and inside[pair[0]] & inside[pair[1]]}
         return {pair: flow for pair, flow in flows.items() if pair not in loops}
 
+    def _with_norms_merged(
+        self, units: list[Unit], flows: dict[tuple[Unit, Unit], Flow]
+    ) -> tuple[list[Unit], dict[tuple[Unit, Unit], Flow]]:
+        """Units and flows with a norm and the layer before or after it as one, where nothing else comes between and both are live."""
+        merged = merge_norms(units, flows, self._shapes, self._around)
+        gone = {first for first, _ in merged.values()}
+        into = dict(merged.values())
+        kept = {(source, into.get(target, target)): flow for (source, target), flow in flows.items() if source not in gone}
+        return [unit for unit in units if unit not in gone], kept
+
+    def _left_and_entered_again(self, forward: Sequence[tuple[Unit, Unit]]) -> set[str]:
+        """Framed modules that values leave and come back to: containers whose parts are called from outside, and no block on the page."""
+        after: dict[Unit, list[Unit]] = {}
+        for source, target in forward:
+            after.setdefault(source, []).append(target)
+        around = {unit: set(ancestors(self._around(unit))) for pair in forward for unit in pair}
+        found = set()
+        for path in self._framed:
+            met = {target for source, target in forward if path in around[source] and path not in around[target]}
+            stack = list(met)
+            while stack:
+                for target in after.get(stack.pop(), ()):
+                    if path in around[target]:
+                        found.add(path)
+                    elif target not in met:
+                        met.add(target)
+                        stack.append(target)
+        return found
+
     def _module(self, unit: Unit) -> str:
         """The open module in whose code the unit stands."""
         if unit[0] == "module":
@@ -149,7 +182,8 @@ class _Assembly:
             parent = self._module_frame(outer[-1]) if outer else -1
             run = self.subject.tree.run(path)
             label = run_title(run, outer[-1] if outer else "") + (f"  ×{len(run)}" if len(run) > 1 else "")
-            self.frames.append(Frame(label, self.subject.tree.kind(path), parent, module=path))
+            branch = self.subject.tree.branch(path)
+            self.frames.append(Frame(label, branch.kind if branch is not None else "", parent, module=path))
             self.frame_of[path] = len(self.frames) - 1
         return self.frame_of[path]
 
@@ -177,16 +211,22 @@ class _Assembly:
         return "skip" if any((cut, target) in self.whole.flows for cut in cuts) else ""
 
     def _add_findings_beside(self, boxes: list[Box], arrows: list[Arrow], number_of: dict[Unit, int]) -> None:
+        """Cards of findings that stand at no operation; those of one kind on one line are one card."""
         report = self.subject.report
         drawn = {number for unit in self.whole.units if unit[0] == "cut" for number in self._shapes.mark(unit).findings}
-        loud = [number for number, finding in enumerate(report.findings) if finding.severity is not Severity.INFO and finding.sites]
-        added = 0
-        for number in loud:
-            names = set(report.findings[number].parameters)
+        places: dict[tuple[str, str, int], list[int]] = {}
+        tied: dict[tuple[str, str, int], dict[int, None]] = {}
+        for number, finding in enumerate(report.findings):
+            site = finding.cause
+            if finding.severity is Severity.INFO or site is None or number in drawn:
+                continue
+            names = set(finding.parameters)
             about = (unit for unit in number_of if unit[0] in CARDS and any(row.name in names for row in self._shapes.rows(unit)))
             unit = next(about, None)
-            if number in drawn or unit is None or added == BESIDE or isinstance(boxes[number_of[unit]].shape, Pill):
-                continue
-            added += 1
-            boxes.append(Box(excerpt_beside(report, number)))
-            arrows.append(Arrow(len(boxes) - 1, number_of[unit], Flow.VALUE, tie=True))
+            if unit is not None and not isinstance(boxes[number_of[unit]].shape, Pill):
+                place = (finding.code, site.file, site.line)
+                places.setdefault(place, []).append(number)
+                tied.setdefault(place, {})[number_of[unit]] = None
+        for place in list(places)[:BESIDE]:
+            boxes.append(Box(excerpt_beside(report, places[place])))
+            arrows.extend(Arrow(len(boxes) - 1, box, Flow.VALUE, tie=True) for box in tied[place])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gradflow.graph.site import Site
 from gradflow.report import Finding, Report, Role, Severity
 from gradflow.verdict import Verdict
@@ -33,16 +35,16 @@ def excerpt_at(report: Report, mark: Mark) -> Excerpt:
     )
 
 
-def excerpt_beside(report: Report, number: int) -> Excerpt:
-    """The card of a finding that stands at no operation of the flow: an assignment, an optimizer."""
-    finding = report.findings[number]
-    sites = _causes(finding)
+def excerpt_beside(report: Report, numbers: Sequence[int]) -> Excerpt:
+    """The card of findings of one code on one line that stand at no operation of the flow: an assignment, an optimizer."""
+    findings = [report.findings[number] for number in numbers]
+    sites = _causes(findings[0])
     return Excerpt(
-        headline=f"{finding.code} {finding_word(finding)}",
+        headline=f"{findings[0].code} {finding_word(findings[0])}" + (f" ×{len(findings)}" if len(findings) > 1 else ""),
         place=_place(sites[0]) if sites else "",
         lines=_lines(sites[:1]),
-        verdict=_verdict(report, [finding]),
-        findings=(number,),
+        verdict=_verdict(report, findings),
+        findings=tuple(numbers),
         on_path=False,
     )
 

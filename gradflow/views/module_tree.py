@@ -106,7 +106,7 @@ class ModuleTree:
 
     def open_to_depth(self, depth: int) -> set[str]:
         """The modules to open so that all down to `depth` are shown."""
-        return {path for path in self._branches if path not in self._first_of and self.depth_of(path) < depth} | {""}
+        return {path for path in self.openable() if self.depth_of(path) < depth} | {""}
 
     def focus(self, cuts: Iterable[str]) -> set[str]:
         """The modules to open by default: all of a small model, else those round the modules in `cuts`, and the first level."""

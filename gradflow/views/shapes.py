@@ -48,10 +48,26 @@ class Shapes:
     def __init__(self, subject: Subject, whole: Contracted) -> None:
         self._subject, self._whole = subject, whole
         self._report = subject.report
+        self.merged: dict[Unit, tuple[Unit, Unit]] = {}
+        """By unit, the two that its card stands for, where it stands for two."""
 
     def rows(self, unit: Unit) -> list[ParameterRow]:
         """The parameters that the card of `unit` stands for."""
-        return self._subject.rows_of(unit, self._whole)
+        return [row for part in self.merged.get(unit, (unit,)) for row in self._subject.rows_of(part, self._whole)]
+
+    def is_norm(self, unit: Unit) -> bool:
+        """Whether it is a layer of normalisation, by its class."""
+        return "norm" in self._subject.tree.kind(unit[1]).lower() and " " not in self._subject.tree.kind(unit[1])
+
+    def is_single(self, unit: Unit) -> bool:
+        """Whether it is one layer or plain sequence of layers, which takes no parameters of another module."""
+        branch = self._subject.tree.branch(unit[1])
+        block = branch is not None and bool(branch.kind and branch.children)
+        return not block and len(self._subject.tree.run(unit[1])) == 1 and unit not in self._whole.uses
+
+    def title(self, unit: Unit, frame: str) -> str:
+        """What the card of a module is named in the frame of module `frame`."""
+        return run_title(self._subject.tree.run(unit[1]), frame)
 
     def shape(self, unit: Unit, frame: str, detailed: bool) -> Card | Excerpt | Pill | Join:
         """The box of `unit`, which stands in the module `frame`; with `detailed` a card shows each of its parameters."""
@@ -101,14 +117,19 @@ class Shapes:
         rows = self.rows(unit)
         run = self._subject.tree.run(unit[1]) if unit[0] == "module" else ()
         title = run_title(run, frame) if run else self._line_title(unit, frame)
+        kind = self._kind(unit)
+        if unit in self.merged:
+            title = " + ".join(self.title(part, frame) for part in self.merged[unit])
+            kind = ", ".join(filter(None, map(self._kind, self.merged[unit])))
+            run = tuple(path for part in self.merged[unit] for path in self._subject.tree.run(part[1]))
         return Card(
             title=title,
-            kind=self._kind(unit),
+            kind=kind,
             verdict=worst_of(row.verdict for row in rows or self._shared(unit)),
             counts=counts_of(rows),
             elements=sum(row.elements for row in rows),
             rows=tuple(_row(row) for row in rows) if detailed and len(run) <= 1 else (),
-            times=max(len(run), 1),
+            times=max(len(run), 1) if unit not in self.merged else 1,
             note=self._note(unit),
             modules=run or ((unit[1],) if unit[0] == "own" else ()),
         )

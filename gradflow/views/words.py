@@ -60,7 +60,8 @@ def run_title(paths: Sequence[str], frame: str) -> str:
     is_whole = numbers == list(range(numbers[0], numbers[0] + len(numbers)))
     if not is_whole and len(paths) <= 3:
         return ", ".join(_relative(path, frame) for path in paths)
-    return f"{first} - {last}"
+    # The list that all of them stand in is named once in full.
+    return f"{first} - {'.'.join(last.split('.')[-2:])}"
 
 
 def _relative(path: str, frame: str) -> str:
@@ -94,7 +95,7 @@ def tally(report: Report) -> str:
     elements = sum(row.elements for row in report.parameters)
     words = f"{plural(len(report.parameters), 'parameter')}: {counts or 'none'}"
     if elements:
-        words += f"; {live:,} of {elements:,} elements\u00a0learn"
+        words += f"; {live:,} of {elements:,} elements get\u00a0a\u00a0gradient"
     return f"{clipped(one_line(name), 60)}: {words}" if name else words
 
 

@@ -10,7 +10,7 @@ import pytest
 from gradflow.errors import UsageError
 from gradflow.graph.flow import CutReason, FlowGraph
 from gradflow.graph.recording import Target, TargetKind
-from gradflow.report import Outcome, Report, Severity
+from gradflow.report import Finding, FindingSite, Outcome, Report, Role, Severity
 from gradflow.verdict import Verdict
 from gradflow.views import draw_view
 from gradflow.views.drawing import Arrow, Card, Direction, Drawing, Excerpt, Flow, Join, Pill
@@ -70,7 +70,7 @@ def test_the_region_is_a_frame_round_what_runs_in_it() -> None:
 def test_a_gpt_of_50_blocks_folds_its_equal_blocks_and_opens_the_cut_one() -> None:
     drawing = draw_view(examples.gpt(50))
     found = cards(drawing)
-    assert {"h.0 - h.4", "h.6 - h.49", "ln_1", "attn", "ln_2", "mlp"} <= set(found)
+    assert {"h.0 - h.4", "h.6 - h.49", "ln_1", "attn", "ln_2 + mlp"} <= set(found)
     assert (found["h.0 - h.4"].times, found["h.6 - h.49"].times) == (5, 44)
     assert found["h.6 - h.49"].counts == ((Verdict.LIVE, 440),)
     assert [frame.label for frame in drawing.frames] == ["h.5"]
@@ -265,3 +265,49 @@ def test_an_escaped_parameter_ends_where_its_value_leaves_torch() -> None:
     drawing = draw_view(program.report())
     assert flows(drawing)["temperature", "cut"] is Flow.DEAD
     assert not any(pair[0] == "cut" for pair in flows(drawing))
+
+
+def test_a_live_norm_shares_the_card_of_the_layer_after_it() -> None:
+    found = cards(draw_view(examples.gpt(8)))["ln_2 + mlp"]
+    assert (found.kind, found.counts, found.times) == ("LayerNorm, Linear", ((Verdict.LIVE, 4),), 1)
+    assert found.modules == ("h.5.ln_2", "h.5.mlp")
+
+
+def test_a_norm_that_is_cut_off_keeps_its_own_card() -> None:
+    assert {"ln_1", "attn"} <= set(cards(draw_view(examples.gpt(8))))
+
+
+def test_a_tied_layer_shares_its_card_with_no_norm() -> None:
+    assert {"ln_f", "lm_head"} <= set(cards(draw_view(examples.gpt(8))))
+
+
+def test_a_container_whose_parts_are_called_from_outside_has_no_frame() -> None:
+    program = examples.Program()
+    for name in ("body.a", "body.b", "body.c.x", "body.c.y", "head"):
+        program.layer(name)
+    x = program.linear("body.a", [], 3)
+    y = program.linear("body.b", [], 4)
+    both = program.call("add", "", [x, y], 5)
+    x = program.linear("body.c.y", [program.linear("body.c.x", [both], 6)], 7)
+    program.loss([program.linear("head", [x], 8)])
+    drawing = draw_view(program.report(), "modules", depth=3)
+    assert [frame.label for frame in drawing.frames] == ["body.c"]
+    assert {"body.a", "body.b", "x", "y"} <= set(cards(drawing))
+
+
+def test_findings_of_one_kind_on_one_line_are_one_card_tied_to_each_box() -> None:
+    program = examples.Program()
+    for number in range(3):
+        program.parameter(f"experts.{number}.weight", Verdict.UNUSED, shape=(number + 1, 2))
+    program.layer("head")
+    program.loss([program.linear("head", [], 9)])
+    report = program.report()
+    site = program.site(4, "    self.experts = make()")
+    findings = tuple(
+        Finding("GF102", "unused-parameter", Severity.ERROR, "unused", (row.name,), (FindingSite(Role.CAUSE, site),))
+        for row in report.parameters[:3]
+    )
+    drawing = draw_view(replace(report, findings=findings))
+    (found,) = (box.shape for box in drawing.boxes if isinstance(box.shape, Excerpt))
+    assert found.headline == "GF102 unused parameter ×3" and found.findings == (0, 1, 2)
+    assert sum(arrow.tie for arrow in drawing.arrows) == 3
