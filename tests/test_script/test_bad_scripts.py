@@ -203,6 +203,13 @@ def test_a_program_that_leaves_by_os_exit_is_no_audit(tmp_path: Path) -> None:
     assert run.sentence == "the program left with exit code 0, past all exit handlers (os._exit) before a step could be judged"
 
 
+def test_a_torch_that_cannot_be_imported_is_said_to_be_so(tmp_path: Path) -> None:
+    write(tmp_path, "raise ImportError('libc10.so: cannot open shared object file')\n", "broken/torch.py")
+    run = audit_text(tmp_path, CLEAN, PYTHONPATH=str(tmp_path / "broken"))
+    assert run.outcome == (2, "usage")
+    assert run.sentence.startswith(f"torch cannot be imported in {sys.executable}: ImportError: libc10.so: cannot open shared object file;")
+
+
 def test_a_syntax_error_in_an_imported_file_is_the_programs_own(tmp_path: Path) -> None:
     write(tmp_path, "def f(:\n", "broken.py")
     run = audit_text(tmp_path, "import broken\n")

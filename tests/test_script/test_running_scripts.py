@@ -180,9 +180,10 @@ def test_standard_input_is_the_programs(tmp_path: Path) -> None:
 
 def test_a_program_that_changes_its_directory_is_reported_all_the_same(tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir()
-    run = audit_text(tmp_path, "import os\nos.chdir('runs')\n" + CLEAN)
-    assert run.outcome == (0, "clean")
+    run = audit_text(tmp_path, "import os\nos.chdir('runs')\n" + CLEAN.replace("self.first(x)", "self.first(x).detach()"))
+    assert run.outcome == (1, "findings")
     assert run.document["target"]["file"] == "train.py"
+    assert {site["file"] for finding in run.document["findings"] for site in finding["sites"]} == {"train.py"}
 
 
 def test_files_named_like_standard_modules_do_not_reach_gradflow(tmp_path: Path) -> None:

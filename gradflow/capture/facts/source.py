@@ -18,12 +18,21 @@ from gradflow.graph.site import Site
 _BEFORE, _AFTER = 2, 9
 
 
+_FOLDERS = [""]
+
+
+def show_from(folder: str) -> None:
+    """Shows paths relative to `folder` from here on, wherever the process goes; empty: to its working directory."""
+    _FOLDERS[0] = folder
+
+
 def shown_path(file: str) -> str:
-    """`file`, posix, relative to the working directory where it lies below it."""
+    """`file`, posix, relative to the folder of `show_from` where it lies below it."""
     if file.startswith("<") or "[cell " in file:
         return file
-    absolute = os.path.abspath(file)
-    here = os.getcwd() + os.sep
+    folder = _FOLDERS[0] or os.getcwd()
+    absolute = os.path.abspath(os.path.join(folder, file))
+    here = folder.rstrip(os.sep) + os.sep
     return (absolute[len(here) :] if absolute.startswith(here) else absolute).replace(os.sep, "/")
 
 

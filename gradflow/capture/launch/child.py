@@ -18,6 +18,7 @@ from dataclasses import replace
 from types import FrameType
 from typing import NoReturn
 
+from gradflow.capture.facts.source import show_from
 from gradflow.capture.launch.job import Ending, Job, Way, read, write_atomically
 from gradflow.capture.launch.leaving import ASK, PATIENCE, failure, flush, last_line
 from gradflow.capture.launch.main_module import run_file, run_module
@@ -49,6 +50,7 @@ class Child:
     def run(self, parent: int) -> None:
         """Runs the program to its end, or to where there is enough. The interpreter then ends as it would for the program itself."""
         self._listen(parent)
+        show_from(self.job.folder)
         # Registered first, so that it runs last: our hooks keep alive what Python would close at the end of the program.
         atexit.register(flush)
         try:
@@ -190,7 +192,7 @@ class Child:
     def _recording(self, *, crash: str = "", timed_out: bool = False) -> Recording:
         assert self.session is not None
         # for `-m pkg.mod` only the running program knows its file
-        target = self.target if self.target.file else replace(self.target, file=_file_of_main())
+        target = self.target if self.target.file else replace(self.target, file=relative_posix(_file_of_main(), self.job.folder))
         return self.session.recording(target, crash=crash, timed_out=timed_out, notes=self.surroundings.notes)
 
     def _with_notes(self, recording: Recording) -> Recording:
@@ -221,7 +223,7 @@ def _wait_for_threads() -> None:
 
 
 def _file_of_main() -> str:
-    return relative_posix(getattr(sys.modules["__main__"], "__file__", None) or "")
+    return getattr(sys.modules["__main__"], "__file__", None) or ""
 
 
 def _short(code: object) -> str:

@@ -27,7 +27,7 @@ class Job:
     `seed`: of all random numbers, None where the program is left to itself. `compiles`: `torch.compile` works as it does without us.
     `draws`: the first backward graph is drawn, while its tensors are there. `focus`: patterns of parameters to look at more closely.
     `layers`: paths of modules to freeze in training step `steps`, in place of an audit, within so many `seconds`.
-    `scale`: fake tensors, and sizes of inputs.
+    `scale`: fake tensors, and sizes of inputs. `folder`: where gradflow was started, which paths in the report are relative to.
     """
 
     spec: TargetSpec
@@ -46,6 +46,7 @@ class Job:
     layers: tuple[str, ...] = ()
     seconds: float = 0.0
     scale: Scale = AS_IT_IS
+    folder: str = ""
 
 
 class Way(str, Enum):

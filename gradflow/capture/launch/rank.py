@@ -23,6 +23,7 @@ from typing import Any, NoReturn
 
 import torch
 
+from gradflow.capture.facts.source import show_from
 from gradflow.capture.launch.job import Ending, Job, Way, read, write_atomically
 from gradflow.capture.launch.leaving import ASK, PATIENCE, failure, flush, last_line
 from gradflow.capture.launch.surroundings import Surroundings
@@ -77,6 +78,7 @@ class Rank:
     def begin(self) -> None:
         """Puts the hooks in place in a process that the program started anew."""
         self.surroundings.install()
+        show_from(self.job.folder)
         self.session.take_over(self._enough, self._mark)
         self.session.install()
         watch_children(self.job, self.session, self.surroundings)

@@ -16,6 +16,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from gradflow.capture.launch.injected import sitecustomize
@@ -41,7 +42,8 @@ import sys
 if not getattr(sys.flags, "safe_path", False): sys.path.pop(0)
 import importlib, typing
 sys.path.insert(0, sys.argv[1]); import gradflow; sys.path.pop(0)
-importlib.import_module(sys.argv[2]).main(sys.argv[3], int(sys.argv[4]))
+from gradflow.capture.launch.boot import boot
+boot(*sys.argv[2:])
 """
 """The working directory is off the path while gradflow is loaded: a `types.py` of the user's must not reach it. `import gradflow` finds the
 same gradflow as the parent's, wherever that lies; its parts are then found through the package itself."""
@@ -90,7 +92,7 @@ def run_target(
         os.mkdir(injector)
         Path(injector, "sitecustomize.py").write_text(sitecustomize(injector, job_file), encoding="utf-8")
         job = Job(spec, target, steps, inputs, loss, ending, spare, ranks, injector, seed, compiles, draws, focus, layers, timeout, scale)
-        write_atomically(job_file, job)
+        write_atomically(job_file, replace(job, folder=os.getcwd()))
         try:
             with _started(job, job_file, quiet) as (child, wire):
                 reason = _wait(child, wire, timeout, reports)

@@ -110,11 +110,12 @@ def check_file(place: str) -> None:
         raise TargetError(f"no such file: `{place}`{_nearest(path)}")
 
 
-def relative_posix(path: str) -> str:
-    """`path` with forward slashes, relative to the working directory where it lies below it."""
+def relative_posix(path: str, folder: str = "") -> str:
+    """`path` with forward slashes, relative to `folder` (default: the working directory) where it lies below it."""
     if not path:
         return ""
-    whole, here = os.path.abspath(path), os.getcwd()
+    here = folder or os.getcwd()
+    whole = os.path.abspath(os.path.join(here, path))
     inside = os.path.relpath(whole, here) if whole.startswith(here.rstrip(os.sep) + os.sep) else whole
     return inside.replace(os.sep, "/")
 
