@@ -30,14 +30,26 @@ class Example:
 
 
 def find_examples(source: str, file: str, names: frozenset[str]) -> list[Example]:
-    """Every example for a callee in `names`: those of the file itself first, then of docstrings, then of what lies beside it."""
+    """Every example for a callee in `names` in the file itself, those of its code before those of its docstrings."""
     found = list(_examples_in(source, f"{Path(file).name}", names))
     for text in docstrings(source):
         for block in code_blocks(text):
             found += _examples_in(block, f"a docstring of {Path(file).name}", names)
+    return found
+
+
+def find_further_examples(file: str, names: frozenset[str]) -> list[Example]:
+    """Every example for a callee in `names` that lies beside the file: in READMEs, tests and the description of its package."""
+    found: list[Example] = []
     for place, block in _neighbours(Path(file), names):
         found += (example for example in _examples_in(block, place, names) if _means_this_file(block, example.callee, Path(file)))
     return found
+
+
+def mentions(file: str, names: frozenset[str]) -> set[str]:
+    """Those of `names` that a README near the file calls."""
+    texts = [text for folder in Path(file).parents[:3] for readme in sorted(folder.glob("README*"))[:2] for text in [_text(readme)]]
+    return {name for name in names if any(re.search(rf"\b{re.escape(name)}\(", text) for text in texts)}
 
 
 def docstrings(source: str) -> Iterator[str]:

@@ -11,18 +11,19 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch._guards import detect_fake_mode
 
-from gradflow.capture.fake import GIANT, TooManyParameters, stopped_at
+from gradflow.capture.fake import TooManyParameters, stopped_at
 from gradflow.capture.guess import inputs
 from gradflow.capture.guess.attempt import Failure, attempt
 from gradflow.capture.guess.call import Call
 from gradflow.capture.guess.construction import propose as constructions
+from gradflow.capture.guess.construction.parts import PLACE
 from gradflow.capture.guess.expressions import evaluate, namespace
-from gradflow.capture.guess.made import Made
+from gradflow.capture.guess.made import Made, made_with
 from gradflow.capture.guess.mend_call import mended as mended_calls
 from gradflow.capture.guess.mend_init import mended as mended_constructions
 from gradflow.capture.guess.sizes import sizes_of
@@ -31,6 +32,11 @@ from gradflow.capture.surrogate import floats_in
 
 _TRIES_TO_BUILD, _TRIES_TO_CALL, _PROPOSALS = 60, 60, 4
 _SECONDS_A_TRY = 20.0
+_DEEPEST, _SHARE_OF_A_PART = 2, 0.3
+"""Models that wait in each other, and what part of the time that is left one of their parts may take."""
+
+_MOST_PARAMETERS = 200_000_000
+"""A larger model is made smaller, where its sizes have usual names: 800 MB of float32, and some seconds for each try."""
 
 T = TypeVar("T")
 
@@ -72,8 +78,8 @@ class Deadline:
         return Deadline(self.left() * share)
 
 
-def find(subject: Subject, deadline: Deadline) -> Found | Missed:
-    """A model of the class with a call that runs, or why there is none."""
+def find(subject: Subject, deadline: Deadline, given: Call | None = None) -> Found | Missed:
+    """A model of the class with a call that runs, `given` where it is given, or why there is none."""
     missed: Missed | None = None
     too_large = False
     for construction, model in build(subject, deadline):
@@ -81,7 +87,9 @@ def find(subject: Subject, deadline: Deadline) -> Found | Missed:
             too_large = too_large or isinstance(model.error, TooManyParameters)
             missed = missed or Missed(subject.name, "build", model.sentence)
             continue
-        call = find_call(model, construction, subject, deadline)
+        call: Call | Failure = (
+            try_call(model, given, deadline.left()) or given if given else find_call(model, construction, subject, deadline)
+        )
         if isinstance(call, Call):
             return Found(model, construction, call)
         missed = Missed(subject.name, "call", call.sentence) if missed is None or missed.what == "build" else missed
@@ -91,9 +99,13 @@ def find(subject: Subject, deadline: Deadline) -> Found | Missed:
     return replace(missed, too_large=too_large)
 
 
-def build(subject: Subject, deadline: Deadline) -> Iterator[tuple[Construction, torch.nn.Module | Failure]]:
-    """Every construction that works, each with its model, and the failures of those proposed that could not be mended."""
+def build(subject: Subject, deadline: Deadline, depth: int = 0) -> Iterator[tuple[Construction, torch.nn.Module | Failure]]:
+    """Every construction that works, each with its model, and the failures of those proposed that could not be mended.
+
+    `depth`: how many models around it wait for this one.
+    """
     seen: set[str] = set()
+    parts: dict[str, str] = {}
     for proposed in constructions(subject):
         first: Failure | None = None
         todo, errors = deque([proposed]), set[str]()
@@ -104,7 +116,9 @@ def build(subject: Subject, deadline: Deadline) -> Iterator[tuple[Construction, 
                 continue
             seen.add(construction.text)
             tries += 1
-            model, failure = _built(construction, subject, deadline)
+            whole, failure = _with_parts(construction, subject, parts, deadline, depth)
+            if failure is None:
+                model, failure = _built(whole, subject, deadline)
             if failure is None:
                 yield model
                 break
@@ -115,8 +129,32 @@ def build(subject: Subject, deadline: Deadline) -> Iterator[tuple[Construction, 
                 yield proposed, first
 
 
+def _with_parts(
+    construction: Construction, subject: Subject, parts: dict[str, str], deadline: Deadline, depth: int
+) -> tuple[Construction, Failure | None]:
+    """The construction with the call that builds it in place of each `<Name>`; `parts` keeps those calls."""
+    whole = construction
+    for name, text in construction.arguments:
+        for part in PLACE.findall(text):
+            if part not in parts and depth < _DEEPEST:
+                within = deadline.part(_SHARE_OF_A_PART)
+                built = build(_part(part, subject), within, depth + 1)
+                parts[part] = next((made.text for made, model in built if not isinstance(model, Failure)), "")
+            if not parts.get(part):
+                return construction, Failure(TypeError(f"`{name}` needs a model, and `{part}` could not be built"), ())
+            text = text.replace(f"<{part}>", parts[part])
+        whole = whole.with_argument(name, text) if name else whole
+    return whole, None
+
+
+def _part(name: str, subject: Subject) -> Subject:
+    """What is known of a class of the same file, or of one that it imports."""
+    own = next((other for other in subject.siblings if other.name == name), None)
+    return own or Subject(name, subject.scope[name], subject.scope)
+
+
 def _built(construction: Construction, subject: Subject, deadline: Deadline) -> tuple[tuple[Construction, torch.nn.Module], Failure | None]:
-    scope = {**namespace(subject.scope), **configuration_classes(subject), "Made": Made}
+    scope = {**namespace(subject.scope), **configuration_classes(subject.cls), "Made": made_with(subject.words)}
     values: dict[str, object] = {}
 
     def make() -> object:
@@ -137,8 +175,8 @@ def _built(construction: Construction, subject: Subject, deadline: Deadline) -> 
 
 
 def _no_giant() -> contextlib.AbstractContextManager[None]:
-    """Stops a construction that no machine holds; under fake tensors nothing is held."""
-    return contextlib.nullcontext() if detect_fake_mode() is not None else stopped_at(GIANT)
+    """Stops a construction that makes too much; under fake tensors nothing is held."""
+    return contextlib.nullcontext() if detect_fake_mode() is not None else stopped_at(_MOST_PARAMETERS)
 
 
 def _queue(todo: deque[T], mended: Iterable[T], failure: Failure, errors: set[str]) -> None:
@@ -151,11 +189,11 @@ def _queue(todo: deque[T], mended: Iterable[T], failure: Failure, errors: set[st
     errors.add(failure.sentence)
 
 
-def configuration_classes(subject: Subject) -> dict[str, type]:
-    """The classes that `configs` may name and that the file itself does not."""
-    found = getattr(subject.cls, "config_class", None)
+def configuration_classes(made: Any) -> dict[str, type]:
+    """The classes that `configs` may name for an argument of this class, and that its file itself does not."""
+    found = getattr(made, "config_class", None)
     classes = {found.__name__: found} if isinstance(found, type) else {}
-    for owner in subject.cls.__mro__:
+    for owner in getattr(made, "__mro__", ()):
         for hint in getattr(vars(owner).get("__init__"), "__annotations__", {}).values():
             if isinstance(hint, type):
                 classes.setdefault(hint.__name__, hint)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import torch
 
-from gradflow.capture.guess.examples import Example, find_examples
+from gradflow.capture.guess.compared import compared_words
+from gradflow.capture.guess.examples import Example, find_examples, find_further_examples, mentions
 from gradflow.capture.guess.expressions import namespace
 from gradflow.capture.guess.ranking import rank_classes
 from gradflow.capture.guess.subject import Subject
@@ -23,10 +27,16 @@ def subjects_of(module: ModuleType) -> list[Subject]:
     source = Path(file).read_text("utf-8", errors="replace") if file else ""
     tree = ast.parse(source)
     makers = factories(tree, module, set(classes))
-    examples = find_examples(source, file, frozenset([*classes, *makers])) if file else []
-    exampled = Counter(makers.get(example.callee, example.callee) for example in examples)
+    names = frozenset([*classes, *makers])
+    examples = find_examples(source, file, names) if file else []
+    mentioned = mentions(file, names) if file and len(classes) > 1 else set()
+    exampled = Counter(makers.get(name, name) for name in (*(example.callee for example in examples), *mentioned))
     ranked = rank_classes(tree, Path(file).stem, classes, exampled)
-    return [_subject(classes[name], name, module, examples, makers) for name in ranked]
+    further = functools.cache(lambda: tuple(find_further_examples(file, names)) if file else ())
+    siblings: list[Subject] = []
+    words = compared_words(tree)
+    siblings += [_subject(classes[name], name, module, examples, makers, further, siblings, words) for name in ranked]
+    return siblings
 
 
 def subject_of(module: ModuleType, name: str) -> Subject | None:
@@ -49,6 +59,7 @@ def model_classes(module: ModuleType) -> dict[str, type]:
         if isinstance(value, type)
         and issubclass(value, torch.nn.Module)
         and value.__module__ == module.__name__
+        and not issubclass(value, torch.jit.ScriptModule)
         and value.forward is not torch.nn.Module.forward
     }
 
@@ -75,10 +86,21 @@ def _returned(function: ast.FunctionDef, name: str) -> bool:
     return any(isinstance(part, ast.Call) and isinstance(part.func, ast.Name) and part.func.id == name for part in ast.walk(function))
 
 
-def _subject(cls: type, name: str, module: ModuleType, examples: list[Example], makers: dict[str, str]) -> Subject:
+def _subject(
+    cls: type,
+    name: str,
+    module: ModuleType,
+    examples: list[Example],
+    makers: dict[str, str],
+    further: Callable[[], tuple[Example, ...]],
+    siblings: Sequence[Subject],
+    words: Mapping[str, Any],
+) -> Subject:
     own = tuple(maker for maker, made in makers.items() if made == name and not maker.startswith("_") and not _wants_values(maker))
-    about = tuple(example for example in examples if example.callee == name or example.callee in own)
-    return Subject(name, cls, namespace(vars(module)), about, own)
+    callees = {name, *own}
+    about = tuple(example for example in examples if example.callee in callees)
+    beside = lambda: tuple(example for example in further() if example.callee in callees)  # noqa: E731
+    return Subject(name, cls, namespace(vars(module)), about, own, siblings, beside, words)
 
 
 def _wants_values(name: str) -> bool:

@@ -12,27 +12,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from gradflow.capture.guess import usual
+from gradflow.capture.guess.small import ONLY_DEPTH, SMALL, is_larger, smaller_sizes
 from gradflow.capture.guess.subject import Construction, Subject, parameters_of, required
 
-_CONFIG = re.compile(
+CONFIG = re.compile(
     r"^(config|cfg|conf|args|opt|opts|options|hparams|hp|params|configs|configuration|model_args|settings|model_config|\w+_config)$"
 )
 _CONFIG_CLASS = re.compile(r"Config$|Args$|Arguments$|Params$|Options$|Cfg$|Configuration$|HParams$|Hyperparams$")
-
-_SMALL: dict[str, int] = {
-    "hidden_size": 64, "d_model": 64, "n_embd": 64, "embed_dim": 64, "dim": 64, "embedding_size": 64, "word_embed_proj_dim": 64,
-    "intermediate_size": 128, "ffn_dim": 128, "encoder_ffn_dim": 128, "decoder_ffn_dim": 128, "d_ff": 128, "n_inner": 128,
-    "moe_intermediate_size": 64, "shared_expert_intermediate_size": 64, "feed_forward_size": 128, "encoder_hidden_size": 64,
-    "num_attention_heads": 4, "n_head": 4, "num_heads": 4, "encoder_attention_heads": 4, "decoder_attention_heads": 4,
-    "num_key_value_heads": 4, "head_dim": 16, "d_kv": 16,
-    "num_hidden_layers": 2, "n_layer": 2, "num_layers": 2, "encoder_layers": 2, "decoder_layers": 2, "num_decoder_layers": 2,
-    "n_layers": 2, "depth": 2, "num_encoder_layers": 2,
-    "vocab_size": 128, "max_position_embeddings": 64, "n_positions": 64, "block_size": 64, "image_size": 32, "patch_size": 8,
-    "num_experts": 4, "num_local_experts": 4, "n_routed_experts": 4, "num_experts_per_tok": 2,
-}  # fmt: skip
-"""What a configuration is shrunk to, where it has such a number and it is larger."""
-
-_ONLY_DEPTH = re.compile(r"layers?$|depth$|^n_layer$|vocab_size")
 
 
 def propose(subject: Subject) -> Iterator[Construction]:
@@ -44,7 +30,7 @@ def propose(subject: Subject) -> Iterator[Construction]:
     for made in _config_classes(subject, first):
         for text in _shrunk(made, subject):
             yield Construction(subject.name, ((first.name, text), *_others(needed[1:])), f"`{made.__name__}`, made small")
-    if _CONFIG.match(first.name) and not isinstance(first.annotation, type):
+    if CONFIG.match(first.name) and not isinstance(first.annotation, type):
         yield Construction(subject.name, ((first.name, "Made()"), *_others(needed[1:])), "a configuration made up as it is read")
 
 
@@ -63,7 +49,7 @@ def _config_classes(subject: Subject, entry: inspect.Parameter) -> list[type]:
         found += _classes_of(hint, vars(sys.modules.get(owner.__module__, sys)))
         break
     found += _classes_of(getattr(subject.cls, "config_class", None), {})
-    if _CONFIG.match(entry.name):
+    if CONFIG.match(entry.name):
         own = [value for name, value in subject.scope.items() if isinstance(value, type) and _CONFIG_CLASS.search(name)]
         found += sorted(own, key=lambda value: value.__module__ != subject.cls.__module__)
     plain = [
@@ -93,15 +79,11 @@ def _shrunk(made: type, subject: Subject) -> Iterator[str]:
     except Exception as error:  # noqa: BLE001 - their constructor; what it needs is guessed from its fields instead
         yield from _from_fields(made, error)
         return
-    smaller = {name: value for name, value in _SMALL.items() if _is_larger(getattr(default, name, None), value)}
+    smaller = smaller_sizes({name: _peek(default, name) for name in SMALL})
     smaller.update(_tokens(default, smaller))
-    for chosen in (smaller, {name: value for name, value in smaller.items() if _ONLY_DEPTH.search(name)}, {}):
+    for chosen in (smaller, {name: value for name, value in smaller.items() if ONLY_DEPTH.search(name)}, {}):
         arguments = ", ".join(f"{name}={value!r}" for name, value in chosen.items())
         yield f"{made.__name__}({arguments})"
-
-
-def _is_larger(found: Any, value: int) -> bool:
-    return isinstance(found, int) and not isinstance(found, bool) and found > value
 
 
 def _tokens(config: Any, smaller: dict[str, int]) -> dict[str, int]:
@@ -109,7 +91,7 @@ def _tokens(config: Any, smaller: dict[str, int]) -> dict[str, int]:
     if "vocab_size" not in smaller:
         return {}
     names = [name for name in dir(config) if name.endswith(("_token_id", "_token_index"))]
-    return {name: index + 1 for index, name in enumerate(sorted(names)) if _is_larger(_peek(config, name), smaller["vocab_size"] - 1)}
+    return {name: index + 1 for index, name in enumerate(sorted(names)) if is_larger(_peek(config, name), smaller["vocab_size"] - 1)}
 
 
 def _peek(config: Any, name: str) -> Any:

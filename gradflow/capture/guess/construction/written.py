@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from gradflow.capture.guess.examples import Example
 from gradflow.capture.guess.expressions import inlined, is_plain
@@ -14,8 +14,16 @@ _MOST = 6
 
 def propose(subject: Subject) -> Iterator[Construction]:
     """The examples whose arguments can be evaluated; those that also call the model come first."""
-    examples = sorted(subject.examples, key=lambda example: not example.calls)
-    for example in examples[:_MOST]:
+    yield from _proposed(subject.examples, subject)
+
+
+def propose_further(subject: Subject) -> Iterator[Construction]:
+    """The same for what lies beside the file."""
+    yield from _proposed(subject.further(), subject)
+
+
+def _proposed(found: Iterable[Example], subject: Subject) -> Iterator[Construction]:
+    for example in sorted(found, key=lambda example: not example.calls)[:_MOST]:
         construction = _written(example, subject)
         if construction is not None:
             yield construction
@@ -28,8 +36,10 @@ def _written(example: Example, subject: Subject) -> Construction | None:
     given: list[tuple[str, str]] = []
     positional = list(parameters_of(function))
     for index, node in enumerate(example.built.args):
+        if isinstance(node, ast.Starred):
+            return None
         value = inlined(node, example.assigned)
-        if isinstance(node, ast.Starred) or not is_plain(value, subject.scope):
+        if not is_plain(value, subject.scope):
             return None
         name = (
             positional[index]

@@ -10,14 +10,14 @@ from gradflow.capture.guess.call import Call
 from gradflow.capture.guess.inputs import own_shapes, usual_inputs, written
 from gradflow.capture.guess.subject import Construction, Subject
 
-RULES = (written, own_shapes, usual_inputs)
+RULES = (written.propose, own_shapes.propose, usual_inputs.propose, written.propose_further)
 
 
 def propose(model: torch.nn.Module, construction: Construction, subject: Subject | None) -> Iterator[Call]:
     """Every call that some rule proposes, each once."""
     seen: set[tuple[str, ...]] = set()
     for rule in RULES:
-        for call in rule.propose(model, construction, subject):
+        for call in rule(model, construction, subject):
             if call.options not in seen:
                 seen.add(call.options)
                 yield call

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import torch
 
 from gradflow.capture.guess.call import Call
+from gradflow.capture.guess.examples import Example
 from gradflow.capture.guess.expressions import inlined
 from gradflow.capture.guess.subject import Construction, Subject, parameters_of
 
@@ -22,8 +23,18 @@ def propose(model: torch.nn.Module, construction: Construction, subject: Subject
         return
     own = [construction.example] if construction.example is not None else []
     others = [example for example in subject.examples if example not in own]
+    yield from _calls(model, [*own, *others])
+
+
+def propose_further(model: torch.nn.Module, construction: Construction, subject: Subject | None) -> Iterator[Call]:
+    """The calls that lie beside the file."""
+    if subject is not None:
+        yield from _calls(model, subject.further())
+
+
+def _calls(model: torch.nn.Module, examples: Iterable[Example]) -> Iterator[Call]:
     names = list(parameters_of(model.forward))
-    for example in [*own, *others]:
+    for example in examples:
         for node in example.calls:
             call = _call(node, example.assigned, names, example.place)
             if call is not None:
@@ -33,7 +44,7 @@ def propose(model: torch.nn.Module, construction: Construction, subject: Subject
 def _call(node: ast.Call, assigned: Mapping[str, ast.expr], names: list[str], place: str) -> Call | None:
     given: list[tuple[str, str]] = []
     for index, value in enumerate(node.args):
-        text = value_text(inlined(value, assigned))
+        text = None if isinstance(value, ast.Starred) else value_text(inlined(value, assigned))
         if text is None or index >= len(names):
             return None
         given.append((names[index], text))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gradflow.capture.guess.attempt import Failure
-from gradflow.capture.guess.mend_init import argument_names, choices, divisors, fields, kinds, others
+from gradflow.capture.guess.mend_init import argument_names, choices, divisors, fields, giants, kinds, others, parts
 from gradflow.capture.guess.subject import Construction, Subject
 
-RULES = (argument_names, fields, choices, divisors, kinds, others)
+RULES = (giants, argument_names, parts, fields, choices, divisors, kinds, others)
 
 
 def mended(construction: Construction, failure: Failure, subject: Subject) -> Iterator[Construction]:

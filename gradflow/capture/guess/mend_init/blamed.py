@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import re
 
-from gradflow.capture.guess.attempt import Failure, Spot
+from gradflow.capture.guess.attempt import Failure
 from gradflow.capture.guess.subject import Construction
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
 
 def blamed_arguments(construction: Construction, failure: Failure) -> list[str]:
-    """Names of arguments, the likeliest first: named in the message, then in the failing lines of their constructor."""
+    """Names of arguments, the likeliest first: named in the message, then in the failing lines of their constructor.
+
+    A field of a configuration that is written out stands as `config.width`.
+    """
     given = construction.given()
-    spoken = [word for word in _WORD.findall(failure.message) if word in given]
-    own = [spot for spot in failure.spots if all(name in spot.variables for name in given)]
-    written = [word for spot in reversed(own) for word in _words_of(spot) if word in given]
-    return list(dict.fromkeys([*spoken, *written]))
-
-
-def _words_of(spot: Spot) -> list[str]:
-    """The names in its failing lines, and those that these were computed from, one step back."""
-    return _WORD.findall(spot.text)
+    fields: dict[str, str] = {}
+    for name in given:
+        fields.setdefault(name.rpartition(".")[2], name)
+    whole = [name for name in given if "." not in name]
+    spoken = [fields[word] for word in _WORD.findall(failure.message) if word in fields]
+    own = [spot for spot in failure.spots if all(name in spot.variables for name in whole)]
+    written = [word for spot in reversed(own) for word in _WORD.findall(spot.text) if word in whole]
+    nested = {last: name for last, name in fields.items() if "." in name}
+    inner = [nested[word] for spot in reversed(failure.spots) for word in _WORD.findall(spot.text) if word in nested]
+    return list(dict.fromkeys([*spoken, *inner, *written]))

@@ -1,0 +1,88 @@
+"""An argument is a model, or the class of one: another class of the file or of those that it imports, else a small stand-in.
+
+`GaussianDiffusion(Unet(...))` needs a `Unet`. A class that has to be built first stands as `<Unet>` in a construction; the search puts
+the call that builds it in its place.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+
+import torch
+
+from gradflow.capture.guess.subject import Construction, Subject, parameters_of, required
+from gradflow.capture.guess.usual import annotation_of, usual_value
+
+PLACE = re.compile(r"<([A-Za-z_]\w*)>")
+"""A class that has to be built first, by its name in the file."""
+
+_MODEL = re.compile(
+    r"(^|_)(model|net|network|unet|backbone|encoder|decoder|generator|discriminator|transformer|vit|extractor|denoise_fn|denoiser|trunk"
+    r"|module|student|teacher|vae|autoencoder|image_model|text_model|vision_model|cnn|body|core|actor|critic|policy|fn_approx)$"
+)
+_CLASS = re.compile(r"(^|_)(block|unit|cell|layer|bottleneck)(_(class|type|cls|fn|layer|func))?$|^base_encoder$|_(class|cls)$")
+_BLOCK = re.compile(r"Block|Bottleneck|Unit|Cell|Layer")
+_STAND_INS = (
+    "nn.Sequential(nn.Conv2d(3, 64, 3, 2, 1), nn.ReLU())",
+    "nn.Linear(64, 64)",
+    "nn.Sequential(nn.Flatten(), nn.LazyLinear(64))",
+    "nn.Identity()",
+)
+_CLASS_STAND_INS = ("nn.ReLU", "nn.Identity", "lambda *args, **kwargs: nn.Sequential(nn.Flatten(), nn.LazyLinear(64))")
+_MOST = 3
+
+
+def propose(subject: Subject) -> Iterator[Construction]:
+    """With a model for each argument without a default that is called like one, the others as usual."""
+    needed = required(parameters_of(subject.cls))
+    parts = {entry.name: list(candidates(entry.name, annotation_of(entry), subject)) for entry in needed}
+    if not any(parts.values()):
+        return
+    for number in range(_MOST):
+        given = []
+        for entry in needed:
+            found = parts[entry.name]
+            text = found[min(number, len(found) - 1)] if found else usual_value(entry.name, annotation_of(entry))
+            given.append((entry.name, text))
+        yield Construction(subject.name, tuple(given), "the usual values of its arguments")
+
+
+def candidates(name: str, annotation: str, subject: Subject) -> Iterator[str]:
+    """The models, or the classes of models, that argument `name` may mean; nothing where it means neither."""
+    others = _others(subject)
+    named = [other for other in others if re.search(rf"\b{other}\b", annotation)]
+    wants_class = re.match(r"(typing\.)?(type|Type)\[", annotation) is not None
+    if named:
+        yield from (other if wants_class else f"<{other}>" for other in named)
+    elif wants_class or (_CLASS.search(name) and annotation in ("", "Module", "nn.Module")):
+        yield from [other for other in others if _BLOCK.search(other) or _alike(name, other)]
+        yield from _CLASS_STAND_INS
+    elif (_MODEL.search(name) and annotation in ("", "Module")) or re.search(r"nn\.Module|^Module$", annotation):
+        alike = [other for other in others if _alike(name, other)]
+        whole = [other for other in others if not _BLOCK.search(other) and other not in alike] if re.search(r"model|net", name) else []
+        yield from (f"<{other}>" for other in (*alike, *whole)[:_MOST])
+        yield from _STAND_INS
+
+
+def _others(subject: Subject) -> list[str]:
+    """The models' classes that the file knows by name, its own first and the main one of these first; torch's and `subject` left out."""
+    own = [other.name for other in subject.siblings if other.cls is not subject.cls]
+    imported = [
+        name
+        for name, value in subject.scope.items()
+        if inspect.isclass(value) and issubclass(value, torch.nn.Module) and not value.__module__.startswith("torch.") and name not in own
+    ]
+    return [
+        name for name in (*own, *imported) if not issubclass(subject.scope[name], subject.cls) and not _is_abstract(subject.scope[name])
+    ]
+
+
+def _is_abstract(cls: type) -> bool:
+    return cls is torch.nn.Module or vars(cls).get("forward", cls.forward) is torch.nn.Module.forward  # type: ignore[attr-defined]
+
+
+def _alike(argument: str, cls: str) -> bool:
+    word = re.sub(r"_|\d", "", argument.lower()).removesuffix("fn").removesuffix("model") or argument.lower()
+    return word in cls.lower()

@@ -1,0 +1,36 @@
+"""Small sizes in place of large ones, by their usual names: they agree with each other (width 64 in 4 heads of 16, two layers)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+SMALL: dict[str, int] = {
+    "hidden_size": 64, "d_model": 64, "n_embd": 64, "embed_dim": 64, "dim": 64, "embedding_size": 64, "word_embed_proj_dim": 64,
+    "width": 64, "emb_dim": 64, "n_state": 64, "d_embed": 64, "num_hiddens": 64, "model_dim": 64, "hidden_dim": 64,
+    "intermediate_size": 128, "ffn_dim": 128, "encoder_ffn_dim": 128, "decoder_ffn_dim": 128, "d_ff": 128, "n_inner": 128,
+    "moe_intermediate_size": 64, "shared_expert_intermediate_size": 64, "feed_forward_size": 128, "encoder_hidden_size": 64,
+    "dim_feedforward": 128, "ffn_hidden": 128, "mlp_dim": 128,
+    "num_attention_heads": 4, "n_head": 4, "n_heads": 4, "num_heads": 4, "heads": 4, "nhead": 4,
+    "encoder_attention_heads": 4, "decoder_attention_heads": 4,
+    "num_key_value_heads": 4, "n_kv_heads": 4, "num_kv_heads": 4, "head_dim": 16, "d_kv": 16, "dim_head": 16, "attention_head_dim": 16,
+    "num_hidden_layers": 2, "n_layer": 2, "num_layers": 2, "encoder_layers": 2, "decoder_layers": 2, "num_decoder_layers": 2,
+    "n_layers": 2, "depth": 2, "num_encoder_layers": 2, "num_blocks": 2, "num_single_layers": 2, "num_hidden_groups": 1,
+    "vocab_size": 128, "max_position_embeddings": 64, "n_positions": 64, "block_size": 64, "context_length": 64, "image_size": 32,
+    "patch_size": 8, "num_tokens": 128,
+    "num_experts": 4, "num_local_experts": 4, "n_routed_experts": 4, "num_experts_per_tok": 2,
+}  # fmt: skip
+"""What a size of that name is made, where it is larger."""
+
+ONLY_DEPTH = re.compile(r"layers?$|depth$|^num_blocks$|vocab_size")
+
+
+def smaller_sizes(sizes: Mapping[str, Any]) -> dict[str, int]:
+    """Those of `sizes` that are whole numbers and larger than they need to be, made small; and those that are not set, as -1."""
+    return {name: value for name, value in SMALL.items() if name in sizes and is_larger(sizes[name], value)}
+
+
+def is_larger(found: Any, value: int) -> bool:
+    """Whether it is a whole number above `value`, or none that a size can be."""
+    return isinstance(found, int) and not isinstance(found, bool) and (found > value or found < 0)
