@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import CodeType, ModuleType
 
+from gradflow.capture.launch.project import find_in_project
 from gradflow.errors import TargetError
 
 
@@ -31,13 +32,18 @@ def run_file(place: str, arguments: Sequence[str]) -> None:
     # inherited flags of this file (`annotations`) must not change the meaning of theirs
     code = compile(source, path, "exec", dont_inherit=True)
     package, root = enclosing_package(path)
+    if not package and (levels := _relative_levels(source)):
+        # `from .parts import Block` in a directory without `__init__.py`: Python would fail, and the package that was meant is plain
+        folders = Path(path).parents
+        package, root = ".".join(folder.name for folder in reversed(folders[:levels])), str(folders[levels])
     main.__package__ = package or None
     if package and root not in sys.path:
         # A script with relative imports means its own package; any other keeps Python's order, and finds the package last.
-        sys.path.insert(1 if _imports_relatively(source) else len(sys.path), root)
+        sys.path.insert(1 if _relative_levels(source) else len(sys.path), root)
     if package and Path(os.path.dirname(path), f"{package.partition('.')[0]}.py").is_file():
         # `net/net.py` that imports `net` would find itself in its own directory, and never its package.
         set_first_path(root)
+    find_in_project(path)
     exec(code, main.__dict__)
 
 
@@ -63,6 +69,7 @@ def import_file(place: str) -> ModuleType:
     """The module in file `place`, imported under its own name rather than as `__main__`, so that a guarded training does not start."""
     path = os.path.realpath(place)
     set_first_path(os.path.dirname(path))
+    find_in_project(path)
     package, root = enclosing_package(path)
     stem = Path(path).stem
     if package:
@@ -140,5 +147,6 @@ def _find_code(name: str) -> tuple[importlib.machinery.ModuleSpec, CodeType]:
     return spec, code
 
 
-def _imports_relatively(source: bytes) -> bool:
-    return any(isinstance(node, ast.ImportFrom) and node.level > 0 for node in ast.walk(ast.parse(source)))
+def _relative_levels(source: bytes) -> int:
+    """How many packages above itself a file imports from relatively, 0 where it does not."""
+    return max((node.level for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom)), default=0)
