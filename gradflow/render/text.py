@@ -14,6 +14,7 @@ from gradflow.render.summary import closing_sentence, count_verdicts, share
 from gradflow.render.tree import add_tree, module_count
 from gradflow.report import Finding, Outcome, Report, Severity
 from gradflow.verdict import Verdict
+from gradflow.views.subject import classes_of
 
 MANY_MODULES = 8
 """A model with more modules than this is shown as a tree."""
@@ -101,7 +102,7 @@ def _add_model(page: Page, report: Report, verbose: bool) -> None:
         page.add(Text("  ").append_text(strip))
         page.blank()
     if report.parameters and (verbose or module_count(report.parameters) > MANY_MODULES):
-        add_tree(page, report.parameters, full=verbose)
+        add_tree(page, report.parameters, classes_of(report), full=verbose)
         page.blank()
 
 

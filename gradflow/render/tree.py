@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from rich.text import Text
@@ -58,9 +58,12 @@ def module_count(rows: Iterable[ParameterRow]) -> int:
     return len({row.name.rpartition(".")[0] for row in rows})
 
 
-def add_tree(page: Page, rows: tuple[ParameterRow, ...], *, full: bool = False) -> None:
-    """Adds the tree of `rows` to the page, at most MOST_LINES lines of it unless `full`."""
-    entries = list(walk(build_tree(rows), page.glyphs))
+def add_tree(page: Page, rows: tuple[ParameterRow, ...], kinds: Mapping[str, str] | None = None, *, full: bool = False) -> None:
+    """Adds the tree of `rows` to the page, at most MOST_LINES lines of it unless `full`.
+
+    `kinds` has the class of modules by path; of those that hold parameters themselves it is known without.
+    """
+    entries = list(walk(build_tree(rows), page.glyphs, kinds or {}))
     shown = entries if full or len(entries) <= MOST_LINES + 1 else entries[:MOST_LINES]
     labels = [_label(page, entry) for entry in shown]
     columns = _Columns(page, labels, [_counts(page.glyphs, entry.rows) for entry in shown])
@@ -88,19 +91,19 @@ def build_tree(rows: Iterable[ParameterRow]) -> Branch:
     return root
 
 
-def walk(root: Branch, glyphs: Glyphs) -> Iterator[Entry]:
+def walk(root: Branch, glyphs: Glyphs, kinds: Mapping[str, str]) -> Iterator[Entry]:
     """The lines of the tree from top to bottom."""
-    stack = [(entry, "") for entry in reversed(_entries_below((root,), ("", "")))]
+    stack = [(entry, "") for entry in reversed(_entries_below((root,), ("", ""), kinds))]
     while stack:
         entry, stem = stack.pop()
         yield entry
         if entry.branches and len({row.verdict for row in entry.rows}) > 1:
-            below = _entries_below(entry.branches, (stem + glyphs.branch, stem + glyphs.last_branch))
-            stems = [stem + (" " * len(glyphs.stem) if entry.prefix.endswith(glyphs.last_branch) else glyphs.stem)] * len(below)
+            below = _entries_below(entry.branches, (stem + glyphs.branch, stem + glyphs.last_branch), kinds)
+            stems = [stem + (" " * len(glyphs.stem) if one.prefix.endswith(glyphs.last_branch) else glyphs.stem) for one in below]
             stack.extend(reversed(list(zip(below, stems, strict=True))))
 
 
-def _entries_below(branches: tuple[Branch, ...], prefixes: tuple[str, str]) -> list[Entry]:
+def _entries_below(branches: tuple[Branch, ...], prefixes: tuple[str, str], kinds: Mapping[str, str]) -> list[Entry]:
     """Parameters, then child modules, of modules that look the same; equal numbered neighbours are one entry."""
     first = branches[0]
     names = [row.name.rpartition(".")[2] for row in first.own]
@@ -110,7 +113,8 @@ def _entries_below(branches: tuple[Branch, ...], prefixes: tuple[str, str]) -> l
         below = tuple(branch.children[name] for branch in branches for name in run)
         label = run[0] if len(run) == 1 else f"{run[0]} to {run[-1]}"
         rows = tuple(row for branch in below for row in branch.all)
-        entries.append(Entry("", label, below[0].own[0].owner_class if below[0].own else "", rows, below, len(run)))
+        kind = below[0].own[0].owner_class if below[0].own else kinds.get(below[0].path, "")
+        entries.append(Entry("", label, kind, rows, below, len(run)))
     return [replace(entry, prefix=prefixes[entry is entries[-1]]) for entry in entries]
 
 

@@ -17,7 +17,7 @@ class Subject:
     def __init__(self, report: Report) -> None:
         self.report = report
         self.state = flow_state(report)
-        self.classes = _classes(report)
+        self.classes = classes_of(report)
         self._marked = list(_marked_modules(report, self.state))
         self.tree = ModuleTree(report.parameters, self.classes, self._marked)
         self.members = self.tree.members()
@@ -42,7 +42,7 @@ class Subject:
         return [self.report.parameters[number] for number in numbers]
 
 
-def _classes(report: Report) -> dict[str, str]:
+def classes_of(report: Report) -> dict[str, str]:
     """The class of a module that runs code of its own, read off the function in which it runs: `Block.forward`.
 
     What runs in a layer of torch has the place from which the layer is called, so a class equal to that of the module around says nothing.

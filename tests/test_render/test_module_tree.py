@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+
 import report_examples as examples
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gradflow.render.page import Page
 from gradflow.render.summary import share
@@ -70,3 +74,46 @@ def test_names_of_2000_levels_are_drawn_without_recursion() -> None:
 
 def test_a_share_is_zero_only_for_nothing_and_all_only_for_all() -> None:
     assert [share(part, 100_000) for part in (0, 1, 499, 50_000, 99_999, 100_000)] == ["0%", "<1%", "<1%", "50%", ">99%", "100%"]
+
+
+RAILS = {"│": "│├└", "├": "│├└"}
+"""What may stand under a rail: it goes on, or it ends in the last child."""
+
+
+def loose_rails(text: str) -> list[str]:
+    """The lines with a rail that goes on to nothing, and those under a last child that go on with one."""
+    lines = text.splitlines()[1:]
+    found = []
+    for above, below in itertools.pairwise([*lines, ""]):
+        cells = [(mark, below[place : place + 1]) for place, mark in enumerate(above)]
+        if any((mark in RAILS and under not in RAILS[mark]) or (mark == "└" and under in tuple("│├└")) for mark, under in cells):
+            found.append(above)
+    return found
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.lists(st.sampled_from(["a", "b", "0", "1", "2"]), min_size=1, max_size=4), st.sampled_from([Verdict.LIVE, Verdict.SEVERED])
+        ),
+        min_size=1,
+        max_size=14,
+        unique_by=lambda pair: tuple(pair[0]),
+    )
+)
+def test_every_rail_leads_to_a_child_and_none_passes_a_last_one(leaves: list[tuple[list[str], Verdict]]) -> None:
+    rows = [examples.row(".".join([*path, "weight"]), verdict, grad=0.1 if verdict is Verdict.LIVE else None) for path, verdict in leaves]
+    assert loose_rails(tree(rows, full=True)) == []
+
+
+def test_a_rail_under_a_folded_last_child_is_seen() -> None:
+    assert loose_rails("module\na\n└─ b\n│  └─ c\n") == ["└─ b"]
+    assert loose_rails("module\na\n├─ b\nc\n") == ["├─ b"]
+
+
+def test_a_module_without_parameters_of_its_own_is_named_with_its_class() -> None:
+    rows = [entry for number in range(8) for entry in examples.block(number, number == 3)]
+    page = Page(100, color=False, unicode=True)
+    add_tree(page, tuple(rows), {"h.0": "Block", "h.3": "Block", "h.3.attn": "Attention"})
+    assert "├─ 0 to 2 Block ×3" in page.render() and "│  ├─ attn Attention" in page.render()
