@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch._subclasses.fake_impls import _is_tensor_constructor
 from torch._subclasses.fake_tensor import (
     DataDependentOutputException,
     DynamicOutputShapeException,
@@ -39,6 +38,11 @@ KNOWN_INTEGERS = 65_536
 _LOG = logging.getLogger("torch._subclasses.fake_tensor")
 _aten = torch.ops.aten
 _SCALARS = (_aten._local_scalar_dense.default, _aten.item.default)
+_MAKERS = frozenset({
+    "arange", "zeros", "ones", "full", "eye", "linspace", "logspace", "scalar_tensor", "tril_indices", "triu_indices", "rand", "randn",
+    "randint", "randperm", "hann_window", "hamming_window", "blackman_window", "bartlett_window", "kaiser_window",
+})  # fmt: skip
+"""Operations that make a tensor of numbers and take none."""
 _FILLED = {"zeros_like": 0, "new_zeros": 0, "ones_like": 1, "new_ones": 1}
 
 
@@ -133,7 +137,7 @@ class FakeMode(FakeTensorMode):
         if filled is not None:
             with no_dispatch():
                 real = torch.full(out.shape, filled, dtype=out.dtype)
-        elif _is_tensor_constructor(func) and not name.startswith("empty"):
+        elif name in _MAKERS:
             with no_dispatch():
                 real = func(*args, **kwargs)
         else:
