@@ -272,6 +272,14 @@ def test_printed_all_findings_are_open_and_the_controls_are_gone(gpt: Tab) -> No
     gpt.page.emulate_media(media="screen")
 
 
+def test_on_paper_the_page_is_white_though_the_system_is_dark(gpt: Tab) -> None:
+    background = "getComputedStyle(document.body).backgroundColor"
+    gpt.page.emulate_media(media="screen", color_scheme="dark")
+    dark = gpt.page.evaluate(background)
+    gpt.page.emulate_media(media="print", color_scheme="dark")
+    assert gpt.page.evaluate(background) == "rgb(255, 255, 255)" != dark
+
+
 def test_ten_thousand_parameters_keep_few_rows_in_the_page(browser: Any, tmp_path: Path) -> None:
     tab = Tab(browser, tmp_path, many_parameters(10_000))
     assert tab.total() == "10,000 of 10,000"

@@ -68,8 +68,8 @@ def style_of(looks: str) -> str:
         f":root{{color-scheme:light dark;{light}}}"
         f"@media (prefers-color-scheme:dark){{:root:not([data-theme=light]){{{dark}}}}}"
         f":root[data-theme=dark]{{color-scheme:dark;{dark}}}:root[data-theme=light]{{color-scheme:light}}"
-        # On paper the colours are those for a white page.
-        f"@media print{{:root,:root[data-theme]{{{light}}}}}"
+        # On paper the colours are those for a white page, whatever the system's theme: the rule has to outweigh those above.
+        f"@media print{{:root:root:root{{color-scheme:light;{light}}}}}"
     )
     return themes + _file("page.css") + looks
 
