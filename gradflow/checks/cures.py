@@ -20,6 +20,14 @@ _NOTES = {
 }
 
 
+COMPILED = "compiled "
+"""With this the name of a call begins that ran what `torch.compile` made of it: no line inside of it was seen."""
+
+
+def _is_compiled(cut: Cut) -> bool:
+    return cut.reason is CutReason.NO_DERIVATIVE and label_of(cut).startswith(COMPILED)
+
+
 def is_decorator(site: Site | None) -> bool:
     """Whether the line of `site` is a decorator."""
     return site is not None and site.source.strip().startswith("@")
@@ -42,6 +50,8 @@ def label_of(cut: Cut) -> str:
 
 def note_of(cut: Cut, site: Site | None) -> str:
     """A few words that stand under the cut's line."""
+    if _is_compiled(cut):
+        return "ran compiled, and cuts it off on a line inside"
     if not cut.region:
         return _NOTES.get(cut.reason, "autograd records nothing here")
     place = covered(site)
@@ -81,6 +91,9 @@ def _operation(cut: Cut, where: str) -> str:
         return f"use the tensor itself in place of `{label}`{where}: `torch.nn.functional` takes it as a weight"
     if cut.reason is CutReason.INTEGER_CAST:
         return f"keep floating point in place of `{label}`{where}; to round in forward only, write `x + (x.round() - x).detach()`"
+    if _is_compiled(cut):
+        what = label.removeprefix(COMPILED)
+        return f"mend the line inside of `{what}`, called{where}: it ran compiled, and `gradflow audit` without --compile names the line"
     if cut.reason is CutReason.NO_DERIVATIVE:
         return _without_derivative(label, where)
     if cut.reason is CutReason.CUSTOM_FUNCTION:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from gradflow.checks.base import Case, all_checks, in_precedence
+from gradflow.checks.copies import only_copied
+from gradflow.checks.guessed import soften
 from gradflow.checks.severity import reachability_severities
 from gradflow.graph.blame import Blame, blame, lost_hosts, upstream
 from gradflow.graph.flow import FlowGraph, NodeKind
@@ -19,7 +21,7 @@ def diagnose(recording: Recording) -> tuple[tuple[Verdict, ...], tuple[Influence
         said = list(check.find(case))
         findings += said
         case = case.taking(name for finding in said for name in finding.parameters)
-    return case.verdicts, case.influences, tuple(sorted(findings, key=_order))
+    return case.verdicts, case.influences, tuple(sorted(soften(findings, recording.guessed), key=_order))
 
 
 def build_case(recording: Recording) -> Case:
@@ -39,10 +41,14 @@ def _influences(recording: Recording) -> tuple[tuple[Influence, ...], dict[int, 
     if not not_reached:
         return tuple(found), {}
     blames = blame(graph, not_reached)
+    copied = only_copied(recording, blames)
+    for index in copied:
+        del blames[index]
     traced = any(node.kind is NodeKind.OPERATION for node in graph.nodes)
     leaving = _leaving_torch(graph) if traced else frozenset()
     for index in not_reached - blames.keys():
-        found[index] = Influence.UNTRACED if not traced else Influence.HOST if index in leaving else Influence.NONE
+        hosted = index in leaving and index not in copied
+        found[index] = Influence.UNTRACED if not traced else Influence.HOST if hosted else Influence.NONE
     return tuple(found), blames
 
 

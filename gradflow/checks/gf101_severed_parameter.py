@@ -34,6 +34,7 @@ model.lin1.requires_grad_(False)
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from gradflow.checks.base import Case, count
 from gradflow.checks.cures import covered, cure, is_decorator, label_of, note_of
@@ -52,7 +53,7 @@ SEVERITY = Severity.ERROR
 
 def find(case: Case) -> Iterable[Finding]:
     """One finding for each set of cuts that has to go."""
-    groups: dict[tuple[tuple[int, CutReason, str], ...], list[int]] = {}
+    groups: dict[tuple[Place, ...], list[int]] = {}
     for index in case.free(Verdict.SEVERED):
         groups.setdefault(_key(case, index), []).append(index)
     for key, members in groups.items():
@@ -61,10 +62,18 @@ def find(case: Case) -> Iterable[Finding]:
             yield _finding(case, severity, worst, meant) if key else _incomplete(case, severity, worst)
 
 
-def _key(case: Case, index: int) -> tuple[tuple[int, CutReason, str], ...]:
+Place = tuple[Site | None, CutReason, str]
+"""Where something is cut, whichever module was running: a line in a block cuts in each of the blocks, and is one cause."""
+
+
+def _key(case: Case, index: int) -> tuple[Place, ...]:
     """The lines to blame: one place is one cut, whichever of its passes the path took."""
-    cuts = (case.graph.cuts[crossing.cut] for crossing in case.blames[index].crossings)
-    return tuple(dict.fromkeys((cut.site, cut.reason, "" if cut.site >= 0 else cut.label) for cut in cuts))
+    return tuple(dict.fromkeys(_place(case, crossing) for crossing in case.blames[index].crossings))
+
+
+def _place(case: Case, crossing: Crossing) -> Place:
+    cut, site = case.graph.cuts[crossing.cut], _site(case, crossing)
+    return (replace(site, module="") if site is not None else None, cut.reason, "" if site is not None else cut.label)
 
 
 def _finding(case: Case, severity: Severity, members: list[int], meant: list[int]) -> Finding:
@@ -94,10 +103,9 @@ def _incomplete(case: Case, severity: Severity, members: list[int]) -> Finding:
 
 def _distinct(case: Case, members: list[int]) -> list[Crossing]:
     """The crossings of the first member, one for each line: two passes over one line are one cause."""
-    first: dict[tuple[int, CutReason, str], Crossing] = {}
+    first: dict[Place, Crossing] = {}
     for crossing in case.blames[members[0]].crossings:
-        cut = case.graph.cuts[crossing.cut]
-        first.setdefault((cut.site, cut.reason, "" if cut.site >= 0 else cut.label), crossing)
+        first.setdefault(_place(case, crossing), crossing)
     return list(first.values())
 
 
@@ -155,6 +163,9 @@ def _inside(case: Case, members: list[int], cuts: list[tuple[Cut, Site | None]])
 def _notes(case: Case, members: list[int], meant: list[int], crossings: list[Crossing]) -> Iterator[str]:
     them = "it requires grad and its value reaches" if len(members) == 1 else "they require grad and their values reach"
     yield f"{them} the loss, but `.grad` stays None"
+    modules = sorted({site.module for index in members for crossing in case.blames[index].crossings if (site := _site(case, crossing))})
+    if len(modules) > 1:
+        yield f"the line runs in {len(modules)} modules: {listed(modules)}"
     if len(crossings) > 1:
         yield f"the {len(crossings)} cuts stand one behind the other: each of them has to go"
     above = upstream(case.graph, tuple(crossing.node for crossing in crossings))

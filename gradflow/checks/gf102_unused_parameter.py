@@ -2,7 +2,7 @@
 
 ## What it checks
 Every parameter that requires grad and whose value has no part in any loss of any step seen: it is declared and never called, or another
-module is called in its place. Parameters are grouped by the topmost module that is unused as a whole; the site is its definition.
+module is called in its place. So is one whose value is only copied into another model (a moving average) that the loss is computed with.
 
 It is a warning, and an error where a script trains it: an optimizer that stepped holds it. Where no optimizer holds it while others are
 held, it is GF901. A tensor that no module registers and no optimizer holds is not reported: nobody expects it to learn.
@@ -36,11 +36,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gradflow.checks.base import Case, count, definition_site
+from gradflow.checks.copies import only_copied
 from gradflow.checks.naming import Group, expression, listed, topmost
+from gradflow.checks.owners import optimizer_named
 from gradflow.checks.severity import graded
 from gradflow.graph.flow import NodeKind
 from gradflow.graph.recording import Membership, TargetKind
-from gradflow.report import Finding, Severity
+from gradflow.report import Finding, FindingSite, Severity
 from gradflow.verdict import Verdict
 
 CODE = "GF102"
@@ -89,10 +91,28 @@ def _finding(case: Case, severity: Severity, group: Group, members: list[int]) -
         severity,
         f"`{group.label}` is never used on the way to the loss" + ("" if alone else f" ({count(len(names))})"),
         names,
-        sites=definition_site(definition, "defined here, and no operation on the way to the loss takes it"),
+        sites=(
+            *definition_site(definition, "defined here, and no operation on the way to the loss takes it"),
+            *_holder(case, group, members),
+        ),
         help=(f"use `{what}` in `forward`, or delete it", f"to keep it without training it, say so: `{what}.requires_grad_(False)`"),
-        notes=(*notes, *_twins(case, group, members)),
+        notes=(*notes, *_copies(case, members), *_twins(case, group, members)),
     )
+
+
+def _holder(case: Case, group: Group, members: list[int]) -> tuple[FindingSite, ...]:
+    """The optimizer of a whole model that has no part in the loss: one of the two was built for the wrong model."""
+    optimizers = [] if group.path else [optimizer_named(case, name) for name in case.facts[members[0]].optimizers]
+    return definition_site(next((optimizer.site for optimizer in optimizers if optimizer is not None), None), "trains this model")
+
+
+def _copies(case: Case, members: list[int]) -> list[str]:
+    """Where the values go, if they are only copied: the loss is computed with the copy, which may be the wrong one of two models."""
+    copied = only_copied(case.recording, members)
+    if not copied:
+        return []
+    fact = case.facts[next(iter(copied))]
+    return [f"its values are only copied into `{fact.twin}`, which the loss is computed with"]
 
 
 def _twins(case: Case, group: Group, members: list[int]) -> list[str]:

@@ -27,9 +27,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gradflow.checks.base import Case, cause_site, count
+from gradflow.checks.cures import COMPILED
 from gradflow.checks.naming import freeze
 from gradflow.checks.severity import graded, why_meant
 from gradflow.graph.recording import GradientDropped
+from gradflow.graph.site import Site
 from gradflow.report import Finding, Severity
 from gradflow.verdict import Verdict
 
@@ -65,12 +67,22 @@ def _unexplained(case: Case, severity: Severity, members: list[int]) -> Finding:
         severity,
         f"the backward pass reaches {count(len(names))}, and brings {them} no gradient",
         names,
+        sites=cause_site(_compiled_call(case, members), f"ran compiled, and brings {them} no gradient: a line inside cuts {them} off"),
         help=(
             "where torch.compile is on, audit without it to see the line",
             f"to freeze {them}, say so: `{freeze(case.facts, members)}`",
         ),
         notes=(f"taken as meant: {why_meant(case, members)}",) if severity is Severity.INFO else (),
     )
+
+
+def _compiled_call(case: Case, members: list[int]) -> Site | None:
+    """Where compiled code that takes one of these is called, None where none was seen to."""
+    graph, wanted = case.graph, set(members)
+    for source, target in zip(graph.sources, graph.targets, strict=True):
+        if graph.nodes[source].parameter in wanted and graph.nodes[target].label.startswith(COMPILED):
+            return graph.site_of(target)
+    return None
 
 
 def _finding(case: Case, dropped: GradientDropped, severity: Severity, members: list[int]) -> Finding:

@@ -7,9 +7,14 @@ what it hands on is. `reason` says what makes it so:
 - `constant`: a factor of 0, or a derivative that is zero everywhere (`sign`, `round`);
 - `shape`: one element where several were meant (softmax or a norm over one element is constant);
 - `parameter`: a value that parameters have a part in (a dead ReLU, a saturated sigmoid, a clamp out of its range);
-- `batch`: this batch's data alone (a mask, a reward of zero).
+- `batch`: this batch's data alone (a mask, a reward of zero);
+- `cancelled`: one value taken twice, so that the two gradients cancel (`log_prob - old_log_prob`, where both are the same tensor);
+- `hook`: a hook of the program's own on the gradient (a mask that lets nothing through);
+- `overwritten`: `.grad` was there, and was made zero between the backward pass and the step (`clip_grad_norm_` with a norm of 0).
 
-It is info where it comes from this batch's data alone, or from a hinge that is met. A bias that normalisation takes out again (GF902) and a
+It is info where it comes from this batch's data alone, or from a hinge that is met; where a hook is written to give zeros; and where only
+some of an optimizer's gradients are overwritten: these are ways to freeze. Where a factor that is computed is zero, up to ten times as many
+steps are watched, since a weight that grows from zero is no fault. A bias that normalisation takes out again (GF902) and a
 layer next to a weight that starts as zero (GF904) are no zero gradients in this sense.
 
 ## Why it matters
@@ -49,7 +54,13 @@ _WHY = {
     Operand.SHAPE: "it runs over one element, so that its result is constant",
     Operand.PARAMETER: "its derivative is zero at the values that it was given",
     Operand.BATCH: "its derivative is zero for the data of these batches",
+    Operand.CANCELLED: "it takes one value twice, and the two gradients cancel",
+    Operand.HOOK: "the hook was given a gradient, and made zeros of it",
+    Operand.OVERWRITTEN: "the backward pass brought a gradient, and it was all zero when the optimizer stepped",
 }
+
+
+_NOTE = {Operand.HOOK: "this hook makes zeros of it", Operand.OVERWRITTEN: "makes zeros of `.grad` before the step"}
 
 
 def find(case: Case) -> Iterable[Finding]:
@@ -65,28 +76,43 @@ def find(case: Case) -> Iterable[Finding]:
 
 
 def _is_meant(origin: NumericOrigin) -> bool:
-    return origin.satisfied or origin.operand is Operand.BATCH
+    return origin.satisfied or origin.meant or origin.operand is Operand.BATCH
 
 
 def _finding(case: Case, origin: NumericOrigin, members: list[int]) -> Finding:
     names = case.names(members)
-    note = "taken as meant: the loss has nothing to ask of them in these batches" if _is_meant(origin) else ""
+    asked = "it is a way to freeze" if origin.meant else "the loss has nothing to ask of them in these batches"
+    note = f"taken as meant: {asked}" if _is_meant(origin) else ""
     return Finding(
         CODE,
         NAME,
         Severity.INFO if _is_meant(origin) else SEVERITY,
-        f"the gradient of {spoken(case.facts, members)} is exactly zero from `{origin.operation}` back",
+        f"the gradient of {spoken(case.facts, members)} {_what(origin)}",
         names,
-        sites=cause_site(origin.site, "hands back a gradient of zero"),
+        sites=cause_site(origin.site, _NOTE.get(origin.operand, "hands back a gradient of zero")),
         reason=origin.operand.value,
         help=() if _is_meant(origin) else (_cure(origin),),
-        notes=tuple(filter(None, (f"`{origin.autograd}`: {_WHY[origin.operand]}", note))),
+        notes=tuple(filter(None, (f"`{origin.autograd or origin.operation}`: {_WHY[origin.operand]}", note))),
     )
+
+
+def _what(origin: NumericOrigin) -> str:
+    if origin.operand is Operand.OVERWRITTEN:
+        return f"is made zero by `{origin.operation}` before the step"
+    if origin.operand is Operand.HOOK:
+        return "is made zero by a hook"
+    return f"is exactly zero from `{origin.operation}` back"
 
 
 def _cure(origin: NumericOrigin) -> str:
     where = f" on line {origin.site.line}" if origin.site is not None else ""
     name = origin.autograd.lower()
+    if origin.operand is Operand.CANCELLED:
+        return f"detach one of the two values that `{origin.operation}`{where} takes, or keep it from an earlier step"
+    if origin.operand is Operand.HOOK:
+        return f"look at what the hook{where} multiplies by; to freeze, set `requires_grad_(False)` instead"
+    if origin.operand is Operand.OVERWRITTEN:
+        return f"leave out `{origin.operation}`{where}, or give it a limit above 0: a maximum norm of 0 does not switch clipping off"
     if origin.operand is Operand.SHAPE:
         return f"let `{origin.operation}`{where} run over a dimension of more than one element"
     if name.startswith(("sign", "round", "floor", "ceil", "trunc", "heaviside")):

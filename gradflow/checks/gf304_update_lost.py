@@ -1,12 +1,15 @@
 """Gradient and step are there, and the weight does not change.
 
 ## What it checks
-Parameters that got a gradient in every step seen, whose optimizer stepped at least twice, and whose value no step changed. `reason` is
+Parameters that got a gradient in every step seen, whose optimizer stepped at least twice, and whose value no step changed for good.
+`reason` is
 
 - `lr-zero`: the learning rate of their group is 0, in every step and by any schedule that is known. A warm-up from 0 is no fault;
 - `rounding`: in bfloat16 or float16 the update is smaller than half the distance to the next number, so that the sum rounds back. It is
   judged at the highest learning rate that the schedule is known to reach; where a higher rate than those seen is to come, only if even
-  that would not move the larger part of the weights.
+  that would not move the larger part of the weights;
+- `overwritten`: something else than the optimizer writes the first value back before each further step (`load_state_dict` in the inner
+  loop), in three steps or more. The line named is the one that writes.
 
 Updates are taken as lr for optimizers that scale each element (Adam, Lion, RMSprop and their like), and as lr times the gradient's root
 mean square for others. bfloat16 resolves 2^-8 of a number, float16 2^-11.
@@ -61,6 +64,9 @@ def find(case: Case) -> Iterable[Finding]:
     """One finding for each optimizer and reason."""
     groups: dict[tuple[str, str], list[int]] = {}
     for index in case.free(Verdict.LIVE):
+        if _is_reset(case.facts[index]):
+            groups.setdefault((case.facts[index].optimizers[0], "overwritten"), []).append(index)
+            continue
         for name in case.facts[index].optimizers:
             optimizer = optimizer_named(case, name)
             reason = _reason(case.facts[index], optimizer) if optimizer is not None and optimizer.steps >= _LEAST_STEPS else ""
@@ -69,6 +75,12 @@ def find(case: Case) -> Iterable[Finding]:
                 break
     for (name, reason), members in groups.items():
         yield _finding(case, name, reason, members)
+
+
+def _is_reset(fact: ParameterFact) -> bool:
+    """Whether each step but the first began where the first one did. Two optimizers on one parameter (an inner loop) mean it so."""
+    live = all(judge_step(step) is Verdict.LIVE and step.lr for step in fact.steps)
+    return live and len(fact.optimizers) == 1 and fact.resets >= _LEAST_STEPS and fact.resets >= len(fact.steps) - 1
 
 
 def _reason(fact: ParameterFact, optimizer: OptimizerFact) -> str:
@@ -108,10 +120,15 @@ def _finding(case: Case, name: str, reason: str, members: list[int]) -> Finding:
     facts = [case.facts[i] for i in members]
     verb = "does" if len(names) == 1 else "do"
     dtype = facts[0].dtype
-    why = "its learning rate is 0" if reason == "lr-zero" else f"the update is too small for {dtype}"
+    why = {
+        "lr-zero": "its learning rate is 0",
+        "rounding": f"the update is too small for {dtype}",
+        "overwritten": "the first value is written back before each further step",
+    }[reason]
     where = line_of(optimizer)
     cures = {
         "lr-zero": f"give the group a learning rate above 0 in `{name}`{where}; to freeze it, set `requires_grad_(False)` instead",
+        "overwritten": "write the value back where training begins anew, and not before each step",
         "rounding": f"keep these weights in float32 and compute in {dtype} under `torch.autocast`, or raise the learning rate{where}",
     }
     return Finding(
@@ -131,6 +148,9 @@ def _sites(optimizer: OptimizerFact | None, reason: str, facts: list[ParameterFa
     built = optimizer.site if optimizer is not None else None
     if reason == "lr-zero":
         yield from cause_site(built, "steps with a learning rate of 0")
+        return
+    if reason == "overwritten":
+        yield from cause_site(next((fact.written_at for fact in facts if fact.written_at is not None), built), "undoes the step before it")
         return
     cast = next((site for fact in facts if (site := fact.cast or fact.definition) is not None), None)
     yield from cause_site(cast or built, f"in {facts[0].dtype} from here on" if cast else "its updates round away")

@@ -80,6 +80,8 @@ class ParameterFact:
     frozen when the optimizers were built, and requires a gradient now. `peak_lr`: the highest learning rate that its group is known to
     reach. `largest_weight`: the largest absolute value in it. `cast`: where it was turned into half precision (`.to(torch.bfloat16)`,
     `.half()`), None where that was not seen. `frozen_at`: where it was frozen last, likewise. `decayed`: its group has a weight decay.
+    `resets`: how many steps began, though others had been taken, with the very value from before the first one; `written_at`: where
+    something else than an optimizer wrote its value last.
     `opaque`: why this run cannot tell, empty where it can. `siblings_trained`: another parameter of the same root got a gradient.
     `zero_share`: the share of exact zeros in what its module gave, None where nobody asked.
     """
@@ -109,6 +111,8 @@ class ParameterFact:
     cast: Site | None = None
     frozen_at: Site | None = None
     decayed: bool = False
+    resets: int = 0
+    written_at: Site | None = None
     opaque: str = ""
     zero_share: float | None = None
     steps: tuple[StepFact, ...] = ()
@@ -194,6 +198,9 @@ class Operand(str, Enum):
     SHAPE = "shape"  # one element where several were meant (softmax, norm)
     PARAMETER = "parameter"  # a value that parameters have a part in (a dead ReLU)
     BATCH = "batch"  # this batch's data alone (a mask, a reward of zero)
+    CANCELLED = "cancelled"  # one value taken twice, whose gradients cancel (`a - a`)
+    HOOK = "hook"  # a hook of the program's own on the gradient
+    OVERWRITTEN = "overwritten"  # `.grad` was written between the backward pass and the step (clipped to a norm of 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +209,8 @@ class NumericOrigin:
 
     `operation` is the call as written (`relu`), `autograd` its backward node; `node` its number in the flow graph (-1: none).
     `satisfied`: nothing but sums and constants stand between it and a loss that is zero there: a hinge that is met.
-    `forward_finite`: what went into the loss was finite; False where NaN was there before any backward pass.
+    `forward_finite`: what went into the loss was finite; False where NaN was there before any backward pass. `meant`: what makes the
+    gradient zero is written to do so: a hook that gives zeros, a write to some of the gradients of an optimizer and not to all.
     """
 
     trouble: Trouble
@@ -214,11 +222,13 @@ class NumericOrigin:
     operand: Operand = Operand.PARAMETER
     satisfied: bool = False
     forward_finite: bool = True
+    meant: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """All that one run told. `crash` is the user's own traceback where the program raised, and `ended` says how the run ended."""
+    """All that one run told. `crash` is the user's own traceback where the program raised. `guessed`: the inputs that gradflow made up, as
+    text, empty where they are the user's own."""
 
     target: Target
     graph: FlowGraph
@@ -235,6 +245,7 @@ class Recording:
     notes: tuple[str, ...] = ()
     crash: str = ""
     timed_out: bool = False
+    guessed: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,3 +137,18 @@ def test_zero_in_a_later_step_has_nothing_to_do_with_the_start() -> None:
     program = Program()
     program.loss(program.op("linear", program.weight("branch.weight", **steps(0.0, 1.0, 0.0))))
     assert program.findings() == []
+
+
+def test_what_is_made_zero_outside_the_graph_is_told_by_its_own_words() -> None:
+    program = Program()
+    weight = program.weight("enc.weight", **steps(0.0, 0.0))
+    node = program.op("linear", weight, program.weight("head.weight", live=True))
+    program.loss(node)
+    for operand, words in ((Operand.HOOK, "is made zero by a hook"), (Operand.OVERWRITTEN, "is made zero by `linear` before the step")):
+        program.origins.clear()
+        program.origin(node, weight, operand=operand)
+        finding = program.finding()
+        assert finding.severity is Severity.ERROR and finding.message.endswith(words)
+        program.origins.clear()
+        program.origin(node, weight, operand=operand, meant=True)
+        assert program.finding().severity is Severity.INFO

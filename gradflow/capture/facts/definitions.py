@@ -35,7 +35,7 @@ def definition_of(root: torch.nn.Module, path: str) -> Site | None:
 def step_into(owner: Any, part: str) -> Any:
     """The part of a module, list or dict that a path names next, None where it has none of that name."""
     if isinstance(owner, torch.nn.Module):
-        found = owner._modules.get(part)
+        found = dict(owner._modules.items()).get(part)  # what TorchScript keeps there is no dict
         return found if found is not None else owner.__dict__.get(part)
     if isinstance(owner, (list, tuple)):
         return owner[int(part)] if part.isdigit() and int(part) < len(owner) else None

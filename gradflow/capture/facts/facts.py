@@ -9,10 +9,10 @@ from dataclasses import replace
 import torch
 
 from gradflow.capture.facts.assemble import WALK_LIMIT, Assembler, PassGraph
-from gradflow.capture.facts.definitions import definition_of
+from gradflow.capture.facts.definitions import definition_of, step_into
 from gradflow.capture.facts.inventory import Member, take_inventory
 from gradflow.capture.facts.source import function_name, parsed, site_at, site_of
-from gradflow.capture.facts.training_facts import cleared, origins, restless, stale
+from gradflow.capture.facts.training_facts import cleared, erased, origins, restless, stale
 from gradflow.capture.facts.twins import find_twins
 from gradflow.capture.training.backward_drawing import finished
 from gradflow.capture.training.numbers import fingerprints, has_values, local, weight_norms
@@ -25,11 +25,14 @@ from gradflow.graph.recording import (
     GradientDropped,
     LossRebuilt,
     Membership,
+    NumericOrigin,
+    Operand,
     OptimizerFact,
     ParameterFact,
     Recording,
     StepFact,
     Target,
+    Trouble,
 )
 from gradflow.graph.site import Site
 
@@ -52,10 +55,11 @@ def build_recording(seen: Seen, target: Target, *, crash: str, timed_out: bool, 
     leaves = [step for serial in indices if (step := trace.leaves[serial].step) is not None]
     leaks = [step for steps in trace.leaky_code.values() for step in steps.values()]
     graph = assembler.build([PassGraph(entry.roots, entry.walk) for entry in passes], [*leaves, *leaks])
+    spoilers = (*origins(passes, assembler, graph, indices), *erased(seen, indices))
     return Recording(
         target=target,
         graph=_with_drawing(graph, passes, assembler, indices, [fact.name for fact in facts]),
-        parameters=tuple(facts),
+        parameters=tuple(_without_noise(facts, spoilers)),
         optimizers=tuple(_optimizer_fact(seen, watched, names[index]) for index, watched in enumerate(seen.optimizers.seen)),
         backward_passes=seen.passes.count,
         optimizer_steps=seen.optimizers.steps,
@@ -64,7 +68,7 @@ def build_recording(seen: Seen, target: Target, *, crash: str, timed_out: bool, 
         cleared=cleared(seen, names, indices),
         stale=stale(seen, names, members, indices, reached),
         restless=restless(seen, inventory.paths, indices),
-        origins=origins(passes, assembler, graph, indices),
+        origins=spoilers,
         notes=(*notes, *_own_notes(seen, passes, facts, graph, reached, indices)),
         crash=crash,
         timed_out=timed_out,
@@ -125,6 +129,8 @@ def _fact(seen: Seen, member: Member, names: list[str], twins: dict[int, str]) -
         cast=site_of(first.cast),
         frozen_at=None if requires_grad else site_of(first.frozen_at),
         decayed=any(first.serial in watched.decayed for _, watched in holders),
+        resets=max((watched.resets.get(serial, 0) for _, watched in holders for serial in member.leaves), default=0),
+        written_at=site_of(next((place for serial in member.leaves if (place := trace.leaves[serial].written_at) is not None), None)),
         opaque=_opaque(seen, holders),
         zero_share=next((seen.zero_shares[serial] for serial in member.leaves if serial in seen.zero_shares), None),
         steps=steps,
@@ -197,6 +203,19 @@ def _completed(facts: list[ParameterFact], norms: list[float | None]) -> list[Pa
     ]
 
 
+def _without_noise(facts: list[ParameterFact], spoilers: Sequence[NumericOrigin]) -> list[ParameterFact]:
+    """The facts with zeros in place of what a normalisation over one element hands on, which is rounding and nothing else."""
+    noisy = {
+        index for origin in spoilers if origin.operand is Operand.SHAPE and origin.trouble is Trouble.ZERO for index in origin.parameters
+    }
+    return [
+        replace(fact, steps=tuple(replace(step, grad_norm=0.0) if step.grad_norm else step for step in fact.steps))
+        if index in noisy
+        else fact
+        for index, fact in enumerate(facts)
+    ]
+
+
 def _optimizer_fact(seen: Seen, watched: WatchedOptimizer, name: str) -> OptimizerFact:
     held = [tensor for serial in watched.holds if (tensor := seen.trace.leaves[serial].ref()) is not None]
     return OptimizerFact(
@@ -215,7 +234,7 @@ def _twin(member: Member, twins: dict[int, str]) -> str:
     """The twin of the outermost module around a parameter that has one."""
     module = member.root_module
     for part in ("", *member.path.split(".")[:-1]):
-        module = module if not part or module is None else module._modules.get(part)
+        module = module if not part or module is None else step_into(module, part)
         if module is not None and id(module) in twins:
             return twins[id(module)]
     return ""

@@ -74,7 +74,13 @@ def find_roots(registry: Registry, took_part: set[int], trace: Trace) -> list[Ro
         leaves = {leaf.serial for parameter in parameters if (leaf := trace.leaf(parameter)) is not None}
         if registry.modules[serial].called or leaves & took_part or any(registry.was_called(child) for child in module.modules()):
             roots.append(Root(serial, module))
-    return roots
+    return [root for root in roots if registry.was_called(root.module) or not _is_part_of_another(root, roots)]
+
+
+def _is_part_of_another(root: Root, roots: list[Root]) -> bool:
+    """Whether another root has all parameters of this one, and more: the module that `torch.jit.script` made another of lives on."""
+    own = {id(parameter) for parameter in root.module.parameters()}
+    return any(own < {id(parameter) for parameter in other.module.parameters()} for other in roots if other is not root)
 
 
 def hidden_members(module: torch.nn.Module) -> list[tuple[str, Any]]:

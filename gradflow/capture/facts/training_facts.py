@@ -11,7 +11,7 @@ from gradflow.capture.training.origins import Origin
 from gradflow.capture.training.passes import Pass
 from gradflow.capture.training.seen import Seen
 from gradflow.graph.flow import FlowGraph
-from gradflow.graph.recording import GradientCleared, NumericOrigin, RestlessStatistics, StaleOptimizer, Trouble
+from gradflow.graph.recording import GradientCleared, NumericOrigin, Operand, RestlessStatistics, StaleOptimizer, Trouble
 from gradflow.graph.site import Site
 
 
@@ -33,6 +33,8 @@ def stale(seen: Seen, names: list[str], members: list[Member], indices: dict[int
         for replacement in seen.registry.replacements.seen:
             pairs = [(old, new) for old, new in replacement.pairs if old in lost]
             new = sorted({indices[serial] for _, serial in pairs if serial in indices and serial not in held})
+            # A tensor that is held already took the place (tied weights): nothing is lost.
+            pairs = [(old, new) for old, new in pairs if new not in held]
             if pairs:
                 old = tuple(members[indices[serial]].name if serial in indices else f"leaf{serial}" for _, serial in pairs)
                 found.append(StaleOptimizer(name, site_of(watched.place), site_of(replacement.place), tuple(new), old))
@@ -61,8 +63,9 @@ def origins(passes: Sequence[Pass], assembler: Assembler, graph: FlowGraph, indi
     """One entry for an operation and a kind of trouble, with the parameters that it spoils in every pass that was looked at."""
     merged: dict[tuple[Trouble, str, Site | None], NumericOrigin] = {}
     for entry, origin in _telling(passes):
-        node = assembler.node_of(entry.walk, origin.node, origin.sequence)
-        site = graph.site_of(node) if node >= 0 else site_of(entry.place)
+        outside = origin.operand is Operand.HOOK
+        node = -1 if outside else assembler.node_of(entry.walk, origin.node, origin.sequence)
+        site = site_of(origin.place) if outside else graph.site_of(node) if node >= 0 else site_of(entry.place)
         label = graph.nodes[node].label if node >= 0 else origin.name
         parameters = {indices[serial] for serial in origin.leaves if serial in indices}
         known = merged.get((origin.trouble, origin.name, site))
@@ -76,8 +79,37 @@ def origins(passes: Sequence[Pass], assembler: Assembler, graph: FlowGraph, indi
             operand=origin.operand,
             satisfied=origin.satisfied and (known is None or known.satisfied),
             forward_finite=origin.forward_finite and (known is None or known.forward_finite),
+            meant=origin.meant and (known is None or known.meant),
         )
     return tuple(origin for origin in merged.values() if origin.parameters)
+
+
+def erased(seen: Seen, indices: dict[int, int]) -> tuple[NumericOrigin, ...]:
+    """One entry for a line that makes zeros of gradients between a backward pass and the step."""
+    merged: dict[Site | None, NumericOrigin] = {}
+    for erasure in seen.optimizers.erasures:
+        site = site_of(erasure.place)
+        known = merged.get(site)
+        parameters = {indices[serial] for serial in erasure.leaves if serial in indices}
+        merged[site] = NumericOrigin(
+            trouble=Trouble.ZERO,
+            operation=_called(site) or erasure.call or ".grad",
+            autograd="",
+            site=site,
+            node=-1,
+            parameters=tuple(sorted(parameters.union(known.parameters if known is not None else ()))),
+            operand=Operand.OVERWRITTEN,
+            meant=not erasure.whole and (known is None or known.meant),
+        )
+    return tuple(merged.values())
+
+
+def _called(site: Site | None) -> str:
+    """`clip_grad_norm_` for the site of `nn.utils.clip_grad_norm_(params, 1.0)`; empty where the site is no call."""
+    if site is None or site.line != site.end_line:
+        return ""
+    head, bracket, _ = site.source[site.column - 1 : site.end_column - 1].partition("(")
+    return head.rsplit(".", 1)[-1].strip() if bracket else ""
 
 
 def _telling(passes: Sequence[Pass]) -> list[tuple[Pass, Origin]]:

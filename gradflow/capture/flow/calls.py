@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -121,6 +121,34 @@ _DUNDER_WRITES = frozenset({
 })  # fmt: skip
 
 
+SCALARS = frozenset({float, int, complex})
+
+
+def computed(values: Iterable[Any], written: tuple[Any, ...]) -> bool:
+    """Whether a number among `values` is none of those that are `written` in the code itself, so that it was computed."""
+    for value in values:
+        if type(value) in SCALARS:
+            if not any(type(constant) is type(value) and value == constant for constant in written):
+                return True
+        elif isinstance(value, (list, tuple)):
+            if computed(value, written):
+                return True
+        elif type(value).__name__ == "ndarray":
+            return True
+    return False
+
+
+_ZERO_MAKERS = frozenset({"zeros_like", "zero_", "zeros", "new_zeros"})
+
+
+def gives_zeros(function: object) -> bool:
+    """Whether the code of a gradient hook names zeros outright (`lambda g: g * 0`, `zeros_like`), so that zeros are what it is for."""
+    code = getattr(getattr(function, "func", function), "__code__", None)
+    if code is None:
+        return False
+    return bool(_ZERO_MAKERS.intersection(code.co_names)) or any(type(value) in (int, float) and value == 0 for value in code.co_consts)
+
+
 def tensors_in(out: Any) -> list[torch.Tensor]:
     """Every tensor in what a call gave: nested tuples, lists and dicts."""
     if isinstance(out, torch.Tensor):
@@ -130,3 +158,13 @@ def tensors_in(out: Any) -> list[torch.Tensor]:
     if isinstance(out, dict):
         return [tensor for value in out.values() for tensor in tensors_in(value)]
     return []
+
+
+def alike(outputs: list[torch.Tensor]) -> list[list[torch.Tensor]]:
+    """Outputs by what autograd does for them: those with a gradient, those without, and integers (the indices of a `max`)."""
+    if len(outputs) == 1:
+        return [outputs]
+    groups: tuple[list[torch.Tensor], list[torch.Tensor], list[torch.Tensor]] = ([], [], [])
+    for value in outputs:
+        groups[0 if value.requires_grad else 1 if value.is_floating_point() or value.is_complex() else 2].append(value)
+    return [group for group in groups if group]

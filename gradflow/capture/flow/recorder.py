@@ -16,12 +16,24 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from gradflow.capture.flow.calls import COPIERS, HOST_CALLS, TENSOR_MAKERS, CallKind, cut_reason, silent_calls, tensors_in
+from gradflow.capture.flow.calls import (
+    COPIERS,
+    HOST_CALLS,
+    SCALARS,
+    TENSOR_MAKERS,
+    CallKind,
+    alike,
+    computed,
+    cut_reason,
+    gives_zeros,
+    silent_calls,
+    tensors_in,
+)
 from gradflow.capture.flow.frames import RUNNING, user_frame, user_place
 from gradflow.capture.flow.grad_regions import GradRegions
 from gradflow.capture.flow.trace import CUT, INERT, LIVE, REGION, ROUND_TRIPS, Place, Step
-from gradflow.capture.flow.values import Trace
-from gradflow.capture.flow.writes import beside, leaf_among, mark_write, owners_of, rewrite
+from gradflow.capture.flow.values import GradientHook, Trace
+from gradflow.capture.flow.writes import beside, leaf_among, mark_write, note_gradient_write, note_written, owners_of, rewrite
 from gradflow.capture.training.autograd_walk import border
 from gradflow.graph.flow import CutReason, NodeKind
 
@@ -30,7 +42,6 @@ _sequence = torch._C._autograd._get_sequence_nr
 _grad_enabled = torch.is_grad_enabled
 _DATA: Any = _Tensor.data
 _REQUIRES_GRAD: Any = _Tensor.requires_grad
-_SCALARS = frozenset({float, int, complex})
 
 
 class Recorder(TorchFunctionMode):
@@ -54,6 +65,8 @@ class Recorder(TorchFunctionMode):
             torch._C._set_grad_enabled: self._switch_grad,
             _REQUIRES_GRAD.__set__: self._freeze,
             _Tensor.requires_grad_: self._freeze,
+            _Tensor.register_hook: self._hook,
+            _Tensor.register_post_accumulate_grad_hook: self._hook,
         }
         self._silent = silent_calls() - self._special.keys()
         for name, label in HOST_CALLS.items():
@@ -84,12 +97,14 @@ class Recorder(TorchFunctionMode):
                     inputs.append((value, step))
                 else:
                     strangers = True
-            elif type(value) in _SCALARS:
+            elif type(value) in SCALARS:
                 scalars = True
             elif isinstance(value, (list, tuple)):
                 scalars |= self._gather(value, inputs)
         if kwargs:
             scalars |= self._gather(kwargs.values(), inputs)
+        if kind.in_place and self.trace.gradients and args:
+            note_gradient_write(self.trace, kind.name, args[0], lambda: user_place(sys._getframe(3)))
         leaky = self.trace.leaky_files
         if not inputs and not leaky:
             return func(*args, **kwargs) if kwargs else func(*args)
@@ -107,7 +122,7 @@ class Recorder(TorchFunctionMode):
                 step = self.trace.find(value)
                 if step is not None:
                     inputs.append((value, step))
-            elif type(value) in _SCALARS:
+            elif type(value) in SCALARS:
                 scalars = True
             elif isinstance(value, (list, tuple)):
                 scalars |= self._gather(value, inputs)
@@ -132,7 +147,7 @@ class Recorder(TorchFunctionMode):
             values = (*args, *(kwargs or {}).values())
             known = [step for step in self._numbers(values) if step.hosted < ROUND_TRIPS] if scalars or kind.makes else []
             inputs += [(None, step) for step in known]
-            takes_number = kind.makes or _computed(values, (*frame.f_code.co_consts, *kind.defaults))
+            takes_number = kind.makes or computed(values, (*frame.f_code.co_consts, *kind.defaults))
             if not known and frame.f_code in trace.leaky_code and (strangers or takes_number):
                 hosts = tuple(step for step in trace.leaky_code[frame.f_code].values() if step.hosted < ROUND_TRIPS)
         if not inputs and not hosts:
@@ -145,7 +160,7 @@ class Recorder(TorchFunctionMode):
         if not outputs:
             return
         given = {id(value) for value, _ in inputs}
-        for group in _alike(outputs):
+        for group in alike(outputs):
             fresh = [value for value in group if id(value) not in given] if group else group
             if fresh:
                 step = self.step(kind.name, place, inputs, fresh, first, atomic=kind.atomic)
@@ -218,7 +233,7 @@ class Recorder(TorchFunctionMode):
         leaf = leaf_among(trace, owners)
         if leaf is not None and not hosts and all(value is target for value, _ in inputs):
             # Filling a parameter with numbers (initialisation, clamping) takes no other value in; it stays the leaf that it is.
-            leaf.written = leaf.written or not trace.stepping
+            note_written(trace, leaf, place)
             return
         step = self.step(kind.name, place, inputs, [target], first)
         _host(step, hosts)
@@ -302,7 +317,7 @@ class Recorder(TorchFunctionMode):
             self.trace.writes += 1
             rewrite(self.trace, target, made, None)
         elif leaf is not None:
-            leaf.written = leaf.written or not self.trace.stepping
+            note_written(self.trace, leaf, user_place(sys._getframe(2)))
         return out
 
     def _freeze(self, func: Any, args: Any, kwargs: Any) -> Any:
@@ -311,6 +326,13 @@ class Recorder(TorchFunctionMode):
         if isinstance(tensor, torch.nn.Parameter) and not tensor.requires_grad:
             leaf = self.trace.leaf(tensor) or self.trace.add_leaf(tensor, None, 0)
             leaf.frozen_at = user_place(sys._getframe(2))
+        return out
+
+    def _hook(self, func: Any, args: Any, kwargs: Any) -> Any:
+        out = func(*args, **kwargs)
+        tensor, function = args[0], args[1] if len(args) > 1 else kwargs.get("hook")
+        hook = GradientHook(user_place(sys._getframe(2)), gives_zeros(function))
+        self.trace.note_hook(tensor, hook)
         return out
 
     def _switch_grad(self, func: Any, args: Any, kwargs: Any) -> Any:
@@ -370,27 +392,3 @@ def _host(step: Step, hosts: tuple[Step, ...]) -> None:
     if hosts:
         step.hosts = hosts
         step.hosted = max(step.hosted, *(host.hosted for host in hosts))
-
-
-def _computed(values: Iterable[Any], written: tuple[Any, ...]) -> bool:
-    """Whether a number among `values` is none of those that are `written` in the code itself, so that it was computed."""
-    for value in values:
-        if type(value) in _SCALARS:
-            if not any(type(constant) is type(value) and value == constant for constant in written):
-                return True
-        elif isinstance(value, (list, tuple)):
-            if _computed(value, written):
-                return True
-        elif type(value).__name__ == "ndarray":
-            return True
-    return False
-
-
-def _alike(outputs: list[torch.Tensor]) -> list[list[torch.Tensor]]:
-    """Outputs by what autograd does for them: those with a gradient, those without, and integers (the indices of a `max`)."""
-    if len(outputs) == 1:
-        return [outputs]
-    groups: tuple[list[torch.Tensor], list[torch.Tensor], list[torch.Tensor]] = ([], [], [])
-    for value in outputs:
-        groups[0 if value.requires_grad else 1 if value.is_floating_point() or value.is_complex() else 2].append(value)
-    return [group for group in groups if group]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import weakref
 from collections import OrderedDict
+from dataclasses import dataclass
 from types import CodeType
 from typing import Any
 
@@ -38,10 +39,19 @@ class _Alias(weakref.ref):  # type: ignore[type-arg]
     reason: CutReason
 
 
+@dataclass(frozen=True, slots=True)
+class GradientHook:
+    """A hook that the program put on the gradient of a tensor: where, and whether it is written to give zeros (a way to freeze)."""
+
+    place: Place | None
+    zeroing: bool
+
+
 class Leaf:
     """One trainable leaf: where it was made, in which module's forward (serial, 0: in none), after how many backward passes.
 
-    `gathered`: the whole tensor that stands for it in a forward pass, where the leaf itself is this process's shard.
+    `gathered`: the whole tensor that stands for it in a forward pass, where the leaf itself is this process's shard. `written_at`: where
+    something else than an optimizer wrote its value last. `hooked`: the last hook that the program put on its gradient.
     """
 
     __slots__ = (
@@ -49,6 +59,7 @@ class Leaf:
         "dtype",
         "frozen_at",
         "gathered",
+        "hooked",
         "made_after",
         "made_in",
         "owner",
@@ -58,6 +69,7 @@ class Leaf:
         "shape",
         "step",
         "written",
+        "written_at",
     )
 
     def __init__(self, serial: int, tensor: torch.Tensor, place: Place | None, made_in: int, made_after: int) -> None:
@@ -71,13 +83,20 @@ class Leaf:
         self.dtype = str(tensor.dtype).removeprefix("torch.")
         self.owner: tuple[int, str] | None = None
         self.written = False
+        self.written_at: Place | None = None
+        self.hooked: GradientHook | None = None
         self.cast: Place | None = None
         self.frozen_at: Place | None = None
         self.step: Step | None = None
 
 
 class Trace:
-    """Which step made which value. Tensors are filed by identity under weak references; nothing is ever put on a tensor."""
+    """Which step made which value. Tensors are filed by identity under weak references; nothing is ever put on a tensor.
+
+    `hooks`: by the sequence number of an autograd node, the last hook on the tensor that it made. `gradients`: by memory address, the leaf
+    (serial) whose `.grad` lies there, filled only where gradients go lost between a pass and a step; `gradient_writes`: by leaf, where it
+    was written last, and by which call.
+    """
 
     def __init__(self) -> None:
         self.counter = itertools.count(1)
@@ -87,6 +106,9 @@ class Trace:
         self.leaves: dict[int, Leaf] = {}
         self.leaf_of: dict[int, Leaf] = {}
         self.aliases: dict[int, _Alias] = {}
+        self.hooks: dict[int, GradientHook] = {}
+        self.gradients: dict[int, int] = {}
+        self.gradient_writes: dict[int, tuple[Place | None, str]] = {}
         self.writes = 0
         self.stepping = 0
         self.numbers: OrderedDict[int, tuple[object, Step]] = OrderedDict()
@@ -181,6 +203,13 @@ class Trace:
         leaf.gathered = weakref.ref(whole)
         self.leaf_of[id(whole)] = leaf
         self.file(whole, leaf.step)
+
+    def note_hook(self, tensor: torch.Tensor, hook: GradientHook) -> None:
+        """Says that the program put `hook` on the gradient of `tensor`."""
+        if tensor.grad_fn is not None:
+            self.hooks[tensor.grad_fn._sequence_nr()] = hook
+        else:
+            (self.leaf(tensor) or self.add_leaf(tensor, None, 0)).hooked = hook
 
     def _unseen(self, tensor: torch.Tensor) -> Step | None:
         """A tensor that no recorded call made: with a `grad_fn` it is joined by walking autograd's graph to the first values known."""

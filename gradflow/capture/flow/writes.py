@@ -6,12 +6,13 @@ A write reaches every tensor that shares the memory: the base of a view, which a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from gradflow.capture.flow.calls import CallKind
-from gradflow.capture.flow.trace import CUT, INERT, LIVE, Step
+from gradflow.capture.flow.trace import CUT, INERT, LIVE, Place, Step
 from gradflow.capture.flow.values import Leaf, Trace
 from gradflow.capture.training.autograd_walk import border
 from gradflow.graph.flow import CutReason, NodeKind
@@ -71,11 +72,26 @@ def beside(trace: Trace, written: Step, inputs: list[tuple[Any, Step]], target: 
     return written if old is None else _joined(trace, written, old, INERT, LIVE, CutReason.DATA)
 
 
+def note_written(trace: Trace, leaf: Leaf, place: Place | None) -> None:
+    """Says that the program wrote the value of `leaf`, unless an optimizer is stepping."""
+    if not trace.stepping:
+        leaf.written, leaf.written_at = True, place
+
+
+def note_gradient_write(trace: Trace, name: str, target: Any, place: Callable[[], Place | None]) -> None:
+    """Files an in-place write to what is known to be the memory of some leaf's `.grad`. `target`: a tensor, or a list of them."""
+    for tensor in target if isinstance(target, (list, tuple)) else (target,):
+        if isinstance(tensor, torch.Tensor) and tensor.layout is torch.strided:
+            leaf = trace.gradients.get(tensor.data_ptr())
+            if leaf is not None:
+                trace.gradient_writes[leaf] = (place(), name)
+
+
 def rewrite(trace: Trace, owner: torch.Tensor, step: Step, reason: CutReason | None) -> None:
     """Says that `owner` has a new value from `step`; with a `reason` where autograd does not know that the two share memory."""
     leaf = trace.leaf(owner)
     if leaf is not None:
-        leaf.written = leaf.written or not trace.stepping
+        note_written(trace, leaf, step.place)
         mark = INERT if (step.region is not None and reason is None) or step.name == "data =" else CUT
         leaf.step = Step(
             next(trace.counter), "parameter", step.place, (step,), bytes([mark]), kind=NodeKind.PARAMETER, leaf=leaf.serial,

@@ -11,7 +11,7 @@ import sys
 import weakref
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 import torch
@@ -49,6 +49,7 @@ class WatchedOptimizer:
         self.decayed: set[int] = set()
         self.built_at = (0, 0)
         self.facts: dict[int, list[StepFact]] = {}
+        self.resets: dict[int, int] = {}
 
 
 @dataclass(slots=True)
@@ -69,6 +70,18 @@ class Loss:
     leaves: set[int] = field(default_factory=set)
 
 
+@dataclass(slots=True)
+class Erasure:
+    """Gradients that were not zero when the backward pass had ended, and were when the optimizer stepped: the writing line, the call, the
+    leaves. `whole`: nothing else is left of what the pass brought this optimizer."""
+
+    optimizer: WatchedOptimizer
+    place: Place | None
+    call: str
+    leaves: set[int] = field(default_factory=set)
+    whole: bool = False
+
+
 class Optimizers:
     """All optimizers seen, in the order built. `after` is called when one has taken a step."""
 
@@ -82,6 +95,7 @@ class Optimizers:
         self.first_fingerprints: dict[int, int] = {}
         self._current: set[int] = set()
         self.losses: dict[tuple[int, int, int], Loss] = {}
+        self.erasures: list[Erasure] = []
         self._clearings: list[Clearing] = []
         self._after = after
         self._handles: list[Any] = []
@@ -164,6 +178,11 @@ class Optimizers:
         """Whether any optimizer holds the leaf."""
         return any(leaf in watched.holds for watched in self.seen)
 
+    def all_zero(self, leaves: Iterable[int]) -> bool:
+        """Whether one of `leaves` (serials) got nothing but zeros in the steps of an optimizer that holds it."""
+        steps = (watched.facts.get(serial) for serial in leaves for watched in self.seen)
+        return any(facts and all(fact.grad_norm == 0.0 for fact in facts) for facts in steps)
+
     def look(self) -> None:
         """Reads again what every living optimizer holds."""
         for watched in self.seen:
@@ -205,6 +224,8 @@ class Optimizers:
                 for serial, _ in fresh:
                     self.first_fingerprints.setdefault(serial, self.fingerprints[serial])
                     self._current.add(serial)
+            if 1 <= watched.steps < STEPS_MEASURED:
+                self._note_resets(watched, held)
             if self.closer is not None and watched.steps < STEPS_MEASURED:
                 self.closer.before_step(held)
             # With a closure the passes come from inside the step: they are judged when it has ended.
@@ -216,6 +237,13 @@ class Optimizers:
             self._guard = torch._C.DisableTorchFunction()
             self._guard.__enter__()
 
+    def _note_resets(self, watched: WatchedOptimizer, held: list[tuple[int, torch.Tensor]]) -> None:
+        """Counts the steps that begin with the very value from before the first one, of parameters that the program writes itself."""
+        written = [(serial, tensor) for serial, tensor in held if self.trace.leaves[serial].written and serial in self.first_fingerprints]
+        for (serial, _), value in zip(written, fingerprints([tensor for _, tensor in written]), strict=True):
+            if value == self.first_fingerprints[serial]:
+                watched.resets[serial] = watched.resets.get(serial, 0) + 1
+
     def _judge(self, watched: WatchedOptimizer, held: list[tuple[int, torch.Tensor]]) -> None:
         assert self.passes is not None
         start = watched.passes_judged
@@ -226,11 +254,15 @@ class Optimizers:
         facts = measure({serial: tensor.grad for serial, tensor in held if tensor.grad is not None})
         if any(not fact.finite or fact.norm == 0.0 for fact in facts.values()):
             self.passes.suspicious = True
+        erased: dict[tuple[CodeType, int] | None, Erasure] = {}
         for serial, tensor in held:
             fact = facts.get(serial)
             reached = any(serial in entry.reached for _, entry in recent)
             delivered = [number for number, entry in recent if serial in entry.delivered]
             cleared = bool(delivered) and (fact is None or fact.norm == 0.0) and self._note_loss(watched, serial, delivered[-1])
+            if fact is not None and fact.norm == 0.0 and not cleared and serial in recent[-1][1].given:
+                place, call = self.trace.gradient_writes.get(serial, (None, ""))
+                erased.setdefault((place.code, place.instruction) if place else None, Erasure(watched, place, call)).leaves.add(serial)
             watched.facts.setdefault(serial, []).append(
                 StepFact(
                     step=watched.steps + 1,
@@ -244,6 +276,11 @@ class Optimizers:
                     stale_norm=fact.norm if fact is not None and not reached else None,
                 )
             )
+
+        given = recent[-1][1].given.intersection(serial for serial, _ in held)
+        for erasure in erased.values():
+            erasure.whole = erasure.leaves >= given
+        self.erasures.extend(erased.values())
 
     def _note_loss(self, watched: WatchedOptimizer, serial: int, last_pass: int) -> bool:
         """Whether a call cleared the leaf's gradient after the pass that brought it; notes where."""

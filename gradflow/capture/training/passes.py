@@ -39,7 +39,8 @@ class DroppedGradient:
 @dataclass(slots=True)
 class Pass:
     """One backward pass. Leaves are serials. `facts` holds what arrived, for leaves that no optimizer holds;
-    `nested` the leaves that passes inside this one reached, where a reentrant checkpoint ran its part again."""
+    `nested` the leaves that passes inside this one reached, where a reentrant checkpoint ran its part again; `given` the leaves whose
+    `.grad` was not zero when it had ended, read only where gradients were seen to go lost."""
 
     number: int
     roots: tuple[Step, ...]
@@ -47,6 +48,7 @@ class Pass:
     reached: set[int] = field(default_factory=set)
     delivered: set[int] = field(default_factory=set)
     nested: set[int] = field(default_factory=set)
+    given: set[int] = field(default_factory=set)
     facts: dict[int, GradientFact] = field(default_factory=dict)
     rebuilt: tuple[Step, ...] = ()
     dropped: list[DroppedGradient] = field(default_factory=list)
@@ -130,7 +132,7 @@ class Passes:
         values = [root for root in roots if isinstance(root, torch.Tensor)]
         if not all(has_values(value) for value in values):
             return None
-        return OriginWatch(found, found.nodes, all(bool(torch.isfinite(value).all()) for value in values)).listen()
+        return OriginWatch(found, found.nodes, all(bool(torch.isfinite(value).all()) for value in values), self.trace).listen()
 
     def _file_gradients(self, roots: Any, out: Any) -> None:
         """The gradients that `torch.autograd.grad` gives are values too: made from the roots, and differentiable or not."""
@@ -187,8 +189,17 @@ class Passes:
         _blame_dropped(current, found)
         self.suspicious = self.suspicious or bool(current.origins)
         current.facts = measure({serial: grad for serial, grad in arrived.items() if not self._held(serial)})
+        if self.suspicious and current.into_grad:
+            self._note_given(current, arrived)
         self._keep(current, found)
         self._after(current)
+
+    def _note_given(self, current: Pass, arrived: dict[int, torch.Tensor]) -> None:
+        """Remembers which gradients are not zero now, and where they lie, so that who makes them zero before the step is seen."""
+        current.given = {serial for serial, fact in measure(arrived).items() if fact.norm != 0.0}
+        strided = {serial: grad for serial, grad in arrived.items() if grad.layout is torch.strided}
+        self.trace.gradients = {grad.data_ptr(): serial for serial, grad in strided.items() if serial in current.given}
+        self.trace.gradient_writes.clear()
 
     def _trains(self, serial: int) -> bool:
         leaf = self.trace.leaves[serial].ref()

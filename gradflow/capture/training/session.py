@@ -18,6 +18,7 @@ from gradflow.capture.facts.facts import build_recording
 from gradflow.capture.facts.inventory import Member, Root, find_roots
 from gradflow.capture.facts.names import learn_names, variable_of
 from gradflow.capture.flow.blind_spots import observe_blind_spots
+from gradflow.capture.flow.compiled_calls import observe_compiled
 from gradflow.capture.flow.module_hooks import observe_modules, observe_parameters
 from gradflow.capture.flow.patches import RECORDERS, Patches
 from gradflow.capture.flow.recorder import Recorder
@@ -109,6 +110,7 @@ class Session:
         if self.traced:
             observe_parameters(self._patches, self.trace)
             observe_blind_spots(self._patches, self.trace)
+            observe_compiled(self._patches)
             self._recorder = Recorder(self.trace)
             self._recorder.__enter__()
             RECORDERS.current = self._recorder
@@ -242,9 +244,13 @@ class Session:
         self._finish()
 
     def _suspects(self) -> bool:
-        """Leaves that an optimizer holds and that had no part in any loss so far: more steps may yet show them live."""
+        """Leaves that an optimizer holds and that had no part in any loss so far, or only one that was multiplied by a number that is zero
+        as yet: more steps may yet show them live."""
         reached = {serial for entry in self.passes.seen for serial in entry.reached}
         missing = {serial for watched in self.optimizers.seen for serial in watched.holds if serial not in reached and self._needs(serial)}
+        growing = {serial for entry in self.passes.seen for origin in entry.origins if origin.may_grow for serial in origin.leaves}
+        if self.optimizers.all_zero(growing):
+            return True
         return bool(missing) and bool(missing - leaves_above([root for entry in self.passes.seen for root in entry.roots]))
 
     def _needs(self, serial: int) -> bool:
