@@ -217,3 +217,30 @@ def test_watch_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
 def test_every_and_on_finding_are_keywords_only() -> None:
     parameters = inspect.signature(gradflow.watch).parameters
     assert {name for name, entry in parameters.items() if entry.kind is entry.KEYWORD_ONLY} == {"every", "on_finding"}
+
+
+def test_a_function_that_was_compiled_before_is_one_call_and_still_compiled() -> None:
+    model, aside = net(), nn.Linear(4, 4)
+
+    @torch.compile(backend="eager")
+    def loss_of(x: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            hidden = aside(x)
+        loss: torch.Tensor = model(hidden).square().mean()
+        return loss
+
+    optimizer = torch.optim.SGD([*model.parameters(), *aside.parameters()], lr=0.1)
+    expected = loss_of(torch.ones(2, 4)).item()
+    with gradflow.watch(nn.ModuleDict({"model": model, "aside": aside}), optimizer) as flow:
+        for number in range(5):
+            optimizer.zero_grad()
+            loss = loss_of(torch.ones(2, 4))
+            loss.backward()
+            optimizer.step()
+            assert number or loss.item() == expected
+    assert {row.name: row.verdict.value for row in flow.report.parameters if "bias" in row.name} == {
+        "model.0.bias": "live", "model.2.bias": "live", "aside.bias": "severed"
+    }  # fmt: skip
+    (finding,) = flow.report.findings
+    assert finding.message == "2 parameters are cut off from the loss by `compiled loss_of()`"
+    assert finding.cause is not None and finding.cause.source.strip() == "loss = loss_of(torch.ones(2, 4))"

@@ -142,7 +142,7 @@ for step in range(20):
 )
 
 
-def test_with_compile_a_cut_inside_compiled_code_is_an_error_without_a_line(tmp_path: Path) -> None:
+def test_with_compile_a_cut_inside_compiled_code_is_an_error_at_the_line_of_its_call(tmp_path: Path) -> None:
     write(tmp_path, COMPILED)
     whole = audit(tmp_path, "--compile", "train.py")
     assert whole.outcome == (0, "clean"), whole.err
@@ -154,6 +154,7 @@ def test_with_compile_a_cut_inside_compiled_code_is_an_error_without_a_line(tmp_
     assert cut.outcome == (1, "findings"), cut.err
     (finding,) = cut.document["findings"]
     assert (finding["code"], finding["parameters"]) == ("GF106", ["first.weight", "first.bias"])
+    assert [site["source"].strip() for site in finding["sites"]] == ["net(torch.randn(3, 4)).pow(2).mean().backward()"]
 
 
 def test_a_command_of_one_process_is_judged_as_the_script_alone(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch.nn.modules.module import register_module_module_registration_hook
 
+from gradflow.capture.flow.compiled_calls import compiled_name
 from gradflow.capture.flow.frames import RUNNING, user_place
 from gradflow.capture.flow.opaque_calls import opaque, scripted_reason
 from gradflow.capture.flow.patches import RECORDERS, Patches
@@ -53,7 +54,9 @@ def observe_modules(patches: Patches, registry: Registry, trace: Trace) -> None:
             if isinstance(self, torch.jit.ScriptModule):
                 reason = scripted_reason(self)
                 return opaque(type(self).__name__, lambda: forward(self, *args, **kwargs), (args, kwargs), list(self.parameters()), reason)
-            if (not self.training and isinstance(self, _OPAQUE)) or (compiles and _is_compiled(self)):
+            if compiles and _is_compiled(self):
+                return opaque(compiled_name(self), lambda: forward(self, *args, **kwargs), (args, kwargs), list(self.parameters()))
+            if not self.training and isinstance(self, _OPAQUE):
                 return opaque(type(self).__name__, lambda: forward(self, *args, **kwargs), (args, kwargs), list(self.parameters()))
             out = forward(self, *args, **kwargs)
             if len(serials) == 1 and registry.keep_calls and torch.is_grad_enabled():

@@ -12,13 +12,14 @@ from typing import Any
 import torch
 
 from gradflow.capture.fake import FakeMode, enter_fake_mode
+from gradflow.capture.flow.compiled_calls import compiled_name, parameters_behind
 from gradflow.capture.flow.opaque_calls import opaque
 from gradflow.capture.flow.patches import Patches
 from gradflow.capture.launch.job import Job
 from gradflow.capture.launch.save_guard import SaveGuard
 
 EAGER = "the program calls torch.compile, which was switched off: it ran eagerly, so that each line can be seen; --compile keeps it on"
-COMPILED = "the program calls torch.compile: what ran compiled was judged by autograd alone, and no line in it can be blamed"
+COMPILED = "the program calls torch.compile: what ran compiled was judged by autograd alone, and its call is named, not a line in it"
 
 
 class Surroundings:
@@ -76,10 +77,11 @@ def outside(made: Any) -> Any:
     if off or not callable(made) or isinstance(made, torch.nn.Module) or isinstance(getattr(made, "__self__", None), torch.nn.Module):
         return made
     original: Callable[..., Any] = made
+    inner = getattr(made, "_torchdynamo_orig_callable", made)
 
     @functools.wraps(original)
     def called(*args: Any, **kwargs: Any) -> Any:
-        return opaque(getattr(original, "__name__", "compiled"), lambda: original(*args, **kwargs), (args, kwargs), [])
+        return opaque(compiled_name(original), lambda: original(*args, **kwargs), (args, kwargs), parameters_behind(inner))
 
     return called
 
