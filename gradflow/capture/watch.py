@@ -18,7 +18,9 @@ import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.overrides import _get_current_function_mode_stack
 
+from gradflow.capture.flow.patches import Patches
 from gradflow.capture.training.later_steps import look_at_step, thinned
+from gradflow.capture.training.passes import Pass
 from gradflow.capture.training.session import Session
 from gradflow.errors import UsageError
 from gradflow.graph.recording import Recording, Target, TargetKind, Turn, Turned
@@ -28,6 +30,18 @@ STEPS_RECORDED = 3
 TURNS_AT_MOST = 8
 """How often in one training the recorder is put in again: each costs memory for the flow graph that it gives."""
 LOOKED = 1 << 30
+
+
+class _OneLook(Session):
+    """A session for one step, seen by autograd's graph and by `.grad` alone; `told` is called when a backward pass has ended."""
+
+    def __init__(self, told: Callable[[Session], None]) -> None:
+        super().__init__(steps=LOOKED, trace=False)
+        self._told = told
+
+    def _passed(self, entry: Pass) -> None:
+        super()._passed(entry)
+        self._told(self)
 
 
 class Watch:
@@ -66,6 +80,7 @@ class Watch:
         self._told: set[str] = set()
         self._enough = False
         self._depth = 0
+        self._passes: Patches | None = None
 
     def __enter__(self) -> Watch:
         self._depth = len(_get_current_function_mode_stack())
@@ -83,6 +98,8 @@ class Watch:
             session.uninstall()
         for asleep in self._asleep:
             asleep.uninstall()
+        if self._passes is not None:
+            self._passes.restore()
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
@@ -114,10 +131,36 @@ class Watch:
 
     def _seen_enough(self) -> None:
         self._enough = True
-        if self._session is not None and not self._session.optimizers.seen:
-            # Called from inside a backward pass: no step of an optimizer will come and end this.
-            self._take(self._session)
-            self._close()
+        session = self._session
+        if session is not None and not session.optimizers.seen:
+            # Called from inside a backward pass: no step of an optimizer will come and end this, so passes are what is counted.
+            self.steps += session.backward_passes
+            self._between_steps(session)
+            self._count_passes()
+
+    def _count_passes(self) -> None:
+        """Counts backward passes from here on, in a loop that has no optimizer; while a session watches, that does."""
+        if self._passes is not None:
+            return
+        original = torch.autograd.graph._engine_run_backward
+        self._passes = Patches()
+
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            session = self._session
+            out = original(*args, **kwargs)
+            if session is None and self._session is None and self._leader is None and kwargs.get("accumulate_grad", True):
+                self.steps += 1
+                self._between_steps(None)
+            return out
+
+        self._passes.put(torch.autograd.graph, "_engine_run_backward", counted)
+        self._passes.put(torch.autograd, "_engine_run_backward", counted)
+
+    def _looked(self, session: Session) -> None:
+        """A pass has ended in a session that looks at one step: where no optimizer steps, it was that step."""
+        if self._leader is None and session is self._session:
+            self.steps += 1
+            self._between_steps(session)
 
     def _before(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         if self._session is not None:
@@ -154,7 +197,7 @@ class Watch:
             if self._turned and self._may_record():
                 self._open(Session(steps=STEPS_RECORDED, on_done=self._seen_enough))
             elif (self.steps + 1) % self.every == 0:
-                self._open(Session(steps=LOOKED, trace=False))
+                self._open(_OneLook(self._looked))
         if news:
             self._news()
 

@@ -244,3 +244,29 @@ def test_a_function_that_was_compiled_before_is_one_call_and_still_compiled() ->
     (finding,) = flow.report.findings
     assert finding.message == "2 parameters are cut off from the loss by `compiled loss_of()`"
     assert finding.cause is not None and finding.cause.source.strip() == "loss = loss_of(torch.ones(2, 4))"
+
+
+@pytest.mark.parametrize("dies", [20, None])
+def test_a_loop_without_an_optimizer_is_watched_to_its_end(dies: int | None) -> None:
+    model = net()
+    seen: list[Finding] = []
+    with gradflow.watch(model, every=10, on_finding=seen.append) as flow:
+        for step in range(1, 61):
+            if step == dies:
+                fill(model[0].bias, -100.0)
+            model(torch.randn(16, 4)).square().mean().backward()
+            with torch.no_grad():
+                for parameter in model.parameters():
+                    assert parameter.grad is not None
+                    parameter -= 0.01 * parameter.grad
+                    parameter.grad = None
+    row = next(row for row in flow.report.parameters if row.name == "0.weight")
+    assert [step.step for step in row.history] == [*range(1, 9), 10, 20, 30, 40, 50, 60]
+    assert len(row.history) == 14
+    codes = [finding.code for finding in seen]
+    assert set(codes) == ({"GF201"} if dies else set())
+    if dies:
+        assert "between" in " ".join([seen[0].message, *seen[0].notes])
+        assert row.live_in == (9, 14)
+    assert (nn.Module.__call__, torch.optim.Optimizer.__init__) == (CALL, INIT)
+    assert torch.autograd.graph._engine_run_backward.__module__.startswith("torch")
