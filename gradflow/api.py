@@ -65,7 +65,7 @@ def watch(
     The first steps are recorded, then every N-th is looked at. Between those two hooks count steps, and nothing else is in place.
 
     Args:
-        optimizer: the one whose steps are counted; by default the first that takes one; without any only the first passes are seen.
+        optimizer: the one whose steps are counted; by default the first that takes one; without any, backward passes are counted.
         every: each so many steps one is watched.
         on_finding: called once with each new finding, between two steps of the loop; what it raises ends the loop.
     """
