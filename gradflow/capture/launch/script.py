@@ -293,7 +293,18 @@ def _recordings(first: Ending, endings: tuple[RankEnding, ...]) -> tuple[RankRec
     if own is not None and own.backward_passes and own.target.kind is not TargetKind.CALL:
         taken = {entry.rank for entry in ranks}
         ranks.append(RankRecording(next(number for number in range(len(taken) + 1) if number not in taken), own))
+    else:
+        ranks = [_in_children(entry, len(ranks)) for entry in ranks]
     return tuple(sorted(ranks, key=lambda entry: entry.rank))
+
+
+def _in_children(entry: RankRecording, processes: int) -> RankRecording:
+    """The recording with a note on where it was made, unless a command was given that is there to start such processes."""
+    if entry.recording.target.kind is TargetKind.COMMAND:
+        return entry
+    where = "a process" if processes == 1 else f"{processes} processes"
+    note = f"the training was seen in {where} that the program started; its first process made no backward pass, and was not judged"
+    return replace(entry, recording=replace(entry.recording, notes=(note, *entry.recording.notes)))
 
 
 def _signal_name(number: int) -> str:
