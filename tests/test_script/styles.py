@@ -428,6 +428,7 @@ for step in range(20):
 )
 
 EAGER = "the program calls torch.compile, which was switched off"
+IN_CHILDREN = "its first process made no backward pass, and was not judged"
 TOGETHER = "2 processes trained, and were judged together"
 TORCHRUN = ("--", "torchrun", "--standalone", "--nproc-per-node", "2", "train.py")
 INNER = frozenset(f"net.{name}" for name in NAMES)
@@ -451,7 +452,7 @@ STYLES = {
     "DDP in one process": Style(PARTS + ONE_PROCESS),
     "torchrun": Style(NET + RANKS, TORCHRUN, kind="command", note=TOGETHER),
     "mp.spawn": Style(NET + SPAWN, note=TOGETHER),
-    "forked processes": Style(PARTS + HOGWILD, note=TOGETHER),
+    "forked processes": Style(PARTS + HOGWILD, note=IN_CHILDREN),
     "FSDP2": Style(NET + FSDP2, TORCHRUN, kind="command", note=TOGETHER),
     "notebook": Style(
         _notebook("%matplotlib inline\n!pip list\n" + NET, "model = Net()\n" + PARTS.splitlines()[-1], "%%time\n" + LOOP),
