@@ -104,4 +104,5 @@ def _long(seconds: float | None) -> float | None:
 
 
 def _cut(name: str, width: int) -> str:
-    return name if len(name) <= width else f"{name[: width - 2]}.."
+    """At most `width` letters: of a label (a mark, a path) the end is kept, where the paths of neighbours differ."""
+    return name if len(name) <= width else f"{name[:2]}..{name[len(name) - width + 4 :]}"

@@ -218,6 +218,13 @@ def test_the_json_has_every_field_and_the_text_every_layer_and_way() -> None:
     assert "    model.lin1.requires_grad_(False)" in text.splitlines()
 
 
+def test_a_long_path_keeps_its_end() -> None:
+    model = nn.Sequential()
+    model.add_module("a_name_of_great_length", nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2)))
+    rows = gradflow.compare_freezing(model, "a_name_of_great_length.1", torch.randn(2, 4)).to_text(80).splitlines()
+    assert [row.split("●")[0].strip() for row in rows[3:5]] == ["..eat_length.0", "■ ..eat_length.1"]
+
+
 def test_many_layers_that_fare_alike_share_a_row() -> None:
     model = nn.Sequential(*(nn.Linear(4, 4) for _ in range(60)))
     for layer in model:
