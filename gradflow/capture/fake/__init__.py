@@ -4,7 +4,7 @@
 not there, the mode answers by the rules of `answers.py`, and `mode.notes` tells which lines asked.
 """
 
-from gradflow.capture.fake.counting import GIANT, build, count_parameters
+from gradflow.capture.fake.counting import GIANT, TooManyParameters, build, count_parameters, stopped_at
 from gradflow.capture.fake.mode import FakeMode, enter_fake_mode, fake_mode
 
-__all__ = ["GIANT", "FakeMode", "build", "count_parameters", "enter_fake_mode", "fake_mode"]
+__all__ = ["GIANT", "FakeMode", "TooManyParameters", "build", "count_parameters", "enter_fake_mode", "fake_mode", "stopped_at"]

@@ -64,9 +64,7 @@ class Answers:
             return answer
         place = _place()
         if place is not None:
-            site = site_of(place)
-            span = (site.line, site.end_line, site.column - 1, site.end_column - 1) if site is not None else (0, 0, 0, 0)
-            branch = branch_at(place, span)
+            branch = branch_at(place)
             answer = answer if branch.healthy is None else branch.healthy
             if branch.waits:
                 key = (id(place.code), place.instruction)

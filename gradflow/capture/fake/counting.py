@@ -25,7 +25,7 @@ _STOP = 100_000_000
 """Parameters at which a construction is stopped, to be counted under fake tensors first: 400 MB of float32."""
 
 
-class _Stop(BaseException):
+class TooManyParameters(BaseException):
     """Raised in a constructor. No Exception, so that no `except Exception:` in it goes on."""
 
 
@@ -33,9 +33,9 @@ def build(make: Callable[[], torch.nn.Module], stack: contextlib.ExitStack) -> t
     """What `make()` gives, and the mode that was entered on `stack` for a giant, None where the model is real."""
     state = _random_state()
     try:
-        with _stopped_at(_STOP):
+        with stopped_at(_STOP):
             return make(), None
-    except _Stop:
+    except TooManyParameters:
         _set_random_state(state)
     inner = contextlib.ExitStack()
     mode = inner.enter_context(fake_mode())
@@ -54,7 +54,8 @@ def count_parameters(model: torch.nn.Module) -> int:
 
 
 @contextlib.contextmanager
-def _stopped_at(limit: int) -> Iterator[None]:
+def stopped_at(limit: int) -> Iterator[None]:
+    """While it is on, a construction that registers more than `limit` elements of parameters raises TooManyParameters."""
     total = 0
 
     def count(module: Any, name: str, parameter: Any) -> None:
@@ -62,7 +63,7 @@ def _stopped_at(limit: int) -> Iterator[None]:
         if isinstance(parameter, torch.Tensor) and not isinstance(parameter, UninitializedTensorMixin):
             total += parameter.numel()
         if total > limit:
-            raise _Stop
+            raise TooManyParameters
 
     handle = register_module_parameter_registration_hook(count)
     try:

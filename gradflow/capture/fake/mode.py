@@ -61,6 +61,7 @@ class FakeMode(FakeTensorMode):
         super().__init__(allow_non_fake_inputs=True)
         self.fake_tensor_converter = _Converter()
         self.answers = Answers()
+        self._depth = 0
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -68,12 +69,15 @@ class FakeMode(FakeTensorMode):
         return self.answers.notes()
 
     def explain(self, error: BaseException) -> FakeBreak | None:
-        """What is wrong in a sentence, where an error comes from a function in C++ that reads memory past the dispatcher.
+        """What is wrong in a sentence, where an error comes from a function in C++ that reads memory past the dispatcher, or from a tensor
+        of a class of its own.
 
         To any other error of the program's the last answer is added as a note, since it may have led there.
         """
         if "data is not allocated yet" in str(error):
             return FakeBreak(self.answers.refusal("a compiled function reads memory", error))
+        if "python object of type FakeTensor" in str(error):
+            return FakeBreak(self.answers.refusal("a lazy parameter, or another kind of tensor of its own, is made", error))
         if self.answers.last() and hasattr(error, "add_note") and not isinstance(error, GradflowError):
             error.add_note(f"{REMARK}values were not computed (--fake), and {self.answers.last()}")
         return None
@@ -94,13 +98,17 @@ class FakeMode(FakeTensorMode):
         kwargs = here(kwargs) if kwargs else {}
         if func in SIZED_BY_DATA or func in _SCALARS or func is _aten.equal.default:
             return self._asked(func, args, kwargs)
+        self._depth += 1
         try:
             out = super().dispatch(func, types, args, kwargs)
         except (DataDependentOutputException, DynamicOutputShapeException) as error:
             raise FakeBreak(self.answers.refusal(f"`{func}` needs the values of its input")) from error
         except UnsupportedOperatorException as error:
             raise FakeBreak(self.answers.refusal(f"`{func}` has no rule for the shape of its output")) from error
-        if isinstance(out, FakeTensor) and out.constant is None:
+        finally:
+            self._depth -= 1
+        # Deeper down torch's rules for shapes run, and what they fill with numbers stands for any.
+        if isinstance(out, FakeTensor) and out.constant is None and not self._depth:
             known = self._made(func, out, args, kwargs)
             if known is not None:
                 return known
@@ -134,6 +142,8 @@ class FakeMode(FakeTensorMode):
             return None
         name = func._schema.name.removeprefix("aten::")
         filled = _FILLED.get(name)
+        if filled is not None and out.is_floating_point():
+            return None  # a backward pass begins so, and would be computed with values
         if filled is not None:
             with no_dispatch():
                 real = torch.full(out.shape, filled, dtype=out.dtype)
