@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from gradflow.graph.blame import outgoing, upstream
 from gradflow.graph.flow import EdgeKind, NodeKind
@@ -12,6 +12,7 @@ from gradflow.verdict import Verdict
 from gradflow.views.drawing import Arrow, Box, Card, Drawing, Flow, Foreign, ForeignNode, Row, Tone
 from gradflow.views.excerpts import excerpt_at
 from gradflow.views.flow_state import Place
+from gradflow.views.layout import forward_edges, ranks
 from gradflow.views.module_tree import ancestors
 from gradflow.views.shapes import described
 from gradflow.views.subject import Subject
@@ -19,6 +20,8 @@ from gradflow.views.words import counts_of, headline, norm_word, plural, shape_w
 
 MOST_CARDS = 8
 """Cards of dead parameters beside the drawing; above, those of a module and all modules in it are one."""
+MOST_LENGTH = 20_000
+"""Ranks that all arrows together may pass. Graphviz takes 4 seconds for 9,000 and more than 15 for 50,000 of them: a node in each."""
 _MOST_ROWS = 6
 _NODE = re.compile(r'(\w+) \[label=(?:"((?:[^"\\]|\\.)*)"|(\w+))(?: fillcolor=(\w+))?\]')
 _ARROW = re.compile(r"(\w+) -> (\w+)(?: \[(?:dir=(none)|style=(dotted))\])?")
@@ -29,10 +32,10 @@ Anchor = str | Place
 
 
 def draw_backward(subject: Subject) -> Drawing | None:
-    """torchviz's drawing with our marks, None where the report has none."""
+    """torchviz's drawing with our marks, None where the report has none or it would take Graphviz too long."""
     report = subject.report
     nodes, arrows = _read(report)
-    if not nodes:
+    if not nodes or _length(nodes, arrows) > MOST_LENGTH:
         return None
     marks = _Marks(subject)
     marks.sweep()
@@ -58,6 +61,14 @@ def _read(report: Report) -> tuple[tuple[ForeignNode, ...], tuple[tuple[str, str
             arrows.append((match[1], match[2], match[3] or match[4] or ""))
     known = {node.name for node in nodes}
     return tuple(nodes), tuple(arrow for arrow in arrows if arrow[0] in known and arrow[1] in known)
+
+
+def _length(nodes: Sequence[ForeignNode], arrows: Sequence[tuple[str, str, str]]) -> int:
+    """How many ranks the arrows pass together."""
+    names = [node.name for node in nodes]
+    forward = forward_edges(names, [(source, target) for source, target, _ in arrows])
+    rank = ranks(names, forward)
+    return sum(rank[target] - rank[source] for source, target in forward)
 
 
 class _Marks:

@@ -186,3 +186,13 @@ def test_many_dead_modules_are_taken_together_by_the_module_around() -> None:
     assert [(box.shape.title, box.shape.counts) for box in drawing.boxes if isinstance(box.shape, Card)] == [
         ("enc", ((Verdict.UNUSED, 60),))
     ]
+
+
+@pytest.mark.parametrize(("length", "drawn_by_torchviz"), [(50, True), (300, False)])
+def test_a_drawing_of_long_arrows_is_left_to_the_loop(length: int, drawn_by_torchviz: bool) -> None:
+    report = examples.frozen_by_no_grad()
+    statements = [f"n{number} [label=MulBackward0]" for number in range(length)]
+    statements += [f"n{number + 1} -> n{number}" for number in range(length - 1)]
+    statements += ['p4 [label="w\\n (1)"]', *(f"p4 -> n{number}" for number in range(length))]
+    flow = replace(report.flow, backward=BackwardDrawing(tuple(statements), (-1,) * length))
+    assert (draw_view(replace(report, flow=flow), "autograd").foreign is not None) is drawn_by_torchviz
