@@ -7,17 +7,21 @@ import re
 from collections.abc import Iterator
 
 from gradflow.report import Finding, Role, Severity
-from gradflow.static.classflow import follow_class
+from gradflow.static.classes import makes_layers
+from gradflow.static.classflow import ClassFlow, follow_class
 from gradflow.static.names import Class, Module, class_of
 from gradflow.static.read import Source
-from gradflow.static.relevance import BUILDS_IN_FORWARD, Relevance
-from gradflow.static.rules.base import Draft, FileFacts, all_rules, found
-from gradflow.static.scopes import scopes_of
+from gradflow.static.relevance import Relevance
+from gradflow.static.rules.base import Draft, FileFacts, all_rules, found, method_call
+from gradflow.static.spelling import last_name
 
 SYNTAX = ("GF000", "unreadable-source")
 ABOUT_TORCH = re.compile(r"torch|\bnn\b|lightning|Module")
 BUILDING = ("__init__", "build", "_build", "make", "_make", "init", "_init", "reset", "_reset", "from_", "load", "_load", "setup")
 """Beginnings of the names of methods that build layers once."""
+_SIMPLE = frozenset({ast.Assign, ast.Expr, ast.Return, ast.AnnAssign, ast.AugAssign, ast.Import, ast.ImportFrom, ast.Raise, ast.Assert})
+"""Statements that hold no others."""
+PLAIN = (ast.List, ast.Tuple, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
 IN_PLAIN_CONTAINER = re.compile(r"self\.\w+(?:\s*:[^=\n]+)?\s*=\s*(?:\[|\{|list\(|dict\(|\()|self\.\w+\.append\(|self\.\w+\[[^\]]+\]\s*=")
 
 
@@ -28,16 +32,10 @@ def analyse(source: Source, relevance: Relevance) -> list[Draft]:
     if not ABOUT_TORCH.search(source.text) or source.tree is None:
         return []
     hierarchy = relevance.hierarchy
-    module = hierarchy.package.add(source)
-    facts = FileFacts(module, hierarchy, scopes=scopes_of(source.tree))
-    for owner in classes_of(source.tree, module):
-        if not hierarchy.lineage(owner).is_module:
-            continue
-        facts.modules.append(owner)
-        if _worth_following(owner, relevance):
-            flow = follow_class(relevance, owner)
-            if flow is not None:
-                facts.flows.append(flow)
+    module = hierarchy.package.kept(source.path) or hierarchy.package.add(source)
+    facts = FileFacts(module, hierarchy)
+    facts.modules = [owner for owner in classes_of(source.tree, module) if hierarchy.lineage(owner).is_module]
+    facts.flows = _flows(facts.modules, relevance)
     drafts = [draft for rule in all_rules() for draft in rule.find(facts)]
     return sorted(drafts, key=_place)
 
@@ -47,22 +45,53 @@ def classes_of(tree: ast.Module, module: Module) -> Iterator[Class]:
     todo: list[ast.stmt] = list(reversed(tree.body))
     while todo:
         statement = todo.pop()
-        if isinstance(statement, ast.ClassDef):
-            yield class_of(statement, module)
+        kind = statement.__class__
+        if kind in _SIMPLE:
+            continue
+        if kind is ast.ClassDef:
+            yield class_of(statement, module)  # type: ignore[arg-type]
         for name in ("finalbody", "orelse", "body"):
             todo.extend(reversed(getattr(statement, name, None) or []))
 
 
-def _worth_following(owner: Class, relevance: Relevance) -> bool:
-    """Whether a gradient may stop in the class, or it builds layers where they are not registered or do not last."""
+def _flows(owners: list[Class], relevance: Relevance) -> list[ClassFlow]:
+    """What becomes of the parameters of the classes that are worth following; a class after those that it holds."""
+    flows: dict[Class, ClassFlow | None] = {}
+    for owner in owners:
+        for entry in (*reversed(relevance.held(owner)), owner):
+            if entry in flows or entry not in owners:
+                continue
+            flows[entry] = follow_class(relevance, entry) if relevance.worth_following(entry) or _builds_oddly(entry, relevance) else None
+            relevance.severs[entry] = bool(flow.severed) if (flow := flows[entry]) is not None else False
+    return [flow for owner in owners if (flow := flows[owner]) is not None]
+
+
+def _builds_oddly(owner: Class, relevance: Relevance) -> bool:
+    """Whether the class may hold layers in a plain container, or make them in its methods."""
     init = owner.methods.get("__init__")
     segment = owner.module.source.segment
-    if init is not None and IN_PLAIN_CONTAINER.search(segment(init)):
+    if init is not None and IN_PLAIN_CONTAINER.search(segment(init)) and _fills_container(init, owner.module, relevance):
         return True
+    source = owner.module.source
     running = [node for name, node in owner.methods.items() if not name.startswith(BUILDING)]
-    if any(BUILDS_IN_FORWARD.search(segment(node)) for node in running):
-        return True
-    return relevance.worth_following(owner)
+    return any(makes_layers(source.tokens(node), source, node) for node in running)
+
+
+def _fills_container(init: ast.AST, module: Module, relevance: Relevance) -> bool:
+    """Whether something like a layer is made inside of a list, tuple or dict that is written out, or handed to `append`."""
+    for node in ast.walk(init):
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            stored = any(isinstance(target, ast.Subscript) for target in targets)
+            value = node.value
+            is_container = isinstance(value, PLAIN) or (isinstance(value, ast.Call) and last_name(value) in ("list", "dict", "tuple"))
+            if (stored or is_container) and relevance.makes_layers(value, module):
+                return True
+        if isinstance(node, ast.Call) and method_call(node, "append", "extend", "insert") is not None:
+            added = any(relevance.makes_layers(argument, module) for argument in node.args)
+            if added:
+                return True
+    return False
 
 
 def _unreadable(source: Source) -> Finding:

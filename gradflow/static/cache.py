@@ -6,69 +6,108 @@ import hashlib
 import json
 import os
 import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gradflow.document import from_document, to_document
 from gradflow.errors import UsageError
 from gradflow.graph.recording import Target, TargetKind
 from gradflow.report import Outcome, Report
+from gradflow.static.names import candidates
 from gradflow.static.rules.base import Draft
 
 MOST_CACHES = 4
 """Files of earlier versions or other folders that are kept beside the one in use."""
 
 
+class Imports(NamedTuple):
+    """What the names of one file led to: the files that were opened, and places (without a suffix) where nothing was."""
+
+    opened: frozenset[str] | set[str] = frozenset()
+    missing: frozenset[str] | set[str] = frozenset()
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What was found in one file: the drafts, the files that were opened for it, and the paths that led nowhere."""
+    """What was found in one file."""
 
     drafts: tuple[Draft, ...] = ()
-    opened: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
 class Cache:
-    """The entries of one cache file. `place` is empty where nothing is to be kept."""
+    """The entries of one cache file. `place` is empty where nothing is to be kept.
+
+    `entries`: by path, what was found in a file; `imports`: by path, the content of a file that was looked into and what it imports.
+    """
 
     place: str = ""
     entries: dict[str, dict[str, Any]] = field(default_factory=dict)
+    imports: dict[str, dict[str, Any]] = field(default_factory=dict)
     changed: bool = False
     _hashes: dict[str, str] = field(default_factory=dict)
 
-    def lookup(self, path: str, data: bytes) -> Result | None:
-        """The result for a file with that content, None where it has to be read anew."""
+    def lookup(self, path: str) -> Result | None:
+        """The result for a file with that content, None where it, or a file that it builds on, has to be read anew."""
         entry = self.entries.get(path)
-        self._hashes[path] = digest = _digest(data)
-        if entry is None or entry["content"] != digest:
-            return None
-        if any(self._hash(other) != known for other, known in entry["opened"].items()):
-            return None
-        if any(os.path.exists(other) for other in entry["missing"]):
+        if entry is None or entry["content"] != self._hash(path):
             return None
         try:
             findings = from_document(entry["report"]).findings if entry["report"] else ()
         except (UsageError, KeyError, TypeError):
             return None
-        drafts = tuple(Draft(finding, word) for finding, word in zip(findings, entry["words"], strict=True))
-        return Result(drafts, tuple(entry["opened"]), tuple(entry["missing"]))
+        return Result(tuple(Draft(finding, word) for finding, word in zip(findings, entry["words"], strict=True)))
 
-    def store(self, path: str, data: bytes, result: Result) -> None:
+    def see(self, files: Iterable[tuple[Path, bytes]]) -> None:
+        """Notes the content of the files that are asked for, and forgets all results that rest on something which has changed."""
+        if not self.place:
+            return
+        self._hashes.update((str(path), _digest(data)) for path, data in files)
+        for path in self._find_stale():
+            self.changed = self.entries.pop(path, None) is not None or self.changed
+
+    def store(self, path: str, result: Result) -> None:
         """Keeps a result."""
         if not self.place:
             return
         self.changed = True
         report = Report(Outcome.CLEAN, Target(TargetKind.SOURCE, path, ""), findings=tuple(draft.finding for draft in result.drafts))
         self.entries[path] = {
-            "content": _digest(data),
-            "opened": {other: self._hash(other) for other in result.opened if other != path},
-            "missing": list(result.missing),
+            "content": self._hash(path),
             "report": to_document(report) if result.drafts else None,
             "words": [draft.unless_read for draft in result.drafts],
         }
+
+    def store_imports(self, imports: Mapping[str, Imports]) -> None:
+        """Keeps what files import."""
+        if not self.place:
+            return
+        for path, (opened, missing) in imports.items():
+            # Not sorted, and only where there is something: thousands of files import nothing of their package.
+            self.imports[path] = {"content": self._hash(path), "opened": list(opened), "missing": list(missing)}
+
+    def _find_stale(self) -> set[str]:
+        """The files that have changed, and all that lead to them."""
+        gone = {place for entry in self.imports.values() for place in entry["missing"]}
+        there = {place for place in gone if any(os.path.exists(path) for path in candidates(place))}
+        changed = {
+            path
+            for path, entry in self.imports.items()
+            if entry["content"] != self._hash(path) or (there and not there.isdisjoint(entry["missing"]))
+        }
+        importers: dict[str, list[str]] = {}
+        for path, entry in self.imports.items():
+            for other in entry["opened"]:
+                importers.setdefault(other, []).append(path)
+        todo = list(changed)
+        while todo:
+            fresh = [path for path in importers.get(todo.pop(), ()) if path not in changed]
+            changed.update(fresh)
+            todo += fresh
+        return changed
 
     def save(self) -> None:
         """Writes the entries, in one step; where the folder cannot be written, nothing is kept."""
@@ -79,7 +118,7 @@ class Cache:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / ".gitignore").write_text("*\n", "utf-8")
             part = f"{self.place}.{os.getpid()}"
-            Path(part).write_text(json.dumps(self.entries), "utf-8")
+            Path(part).write_text(json.dumps({"files": self.entries, "imports": self.imports}), "utf-8")
             os.replace(part, self.place)
             others = sorted(folder.glob("lint-*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
             for path in others[MOST_CACHES:]:
@@ -103,10 +142,10 @@ def open_cache(folder: str) -> Cache:
     name = hashlib.sha256("\0".join([own_code(), os.getcwd(), sys.version]).encode()).hexdigest()[:16]
     place = os.path.join(folder, f"lint-{name}.json")
     try:
-        entries = json.loads(Path(place).read_text("utf-8"))
-    except (OSError, ValueError):
-        entries = {}
-    return Cache(place, entries if isinstance(entries, dict) else {})
+        known = json.loads(Path(place).read_text("utf-8"))
+        return Cache(place, known["files"], known["imports"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return Cache(place)
 
 
 @cache

@@ -6,11 +6,11 @@ import ast
 import re
 
 from gradflow.graph.flow import CutReason
-from gradflow.static.expressions import last_name
 from gradflow.static.functions import Functions
 from gradflow.static.machine import Above, Bound, ClassValue, Frame, Thing, merge_all
 from gradflow.static.methods import Arguments
 from gradflow.static.names import Class, Module
+from gradflow.static.spelling import last_name
 from gradflow.static.torch_names import HARMLESS_CALLS, MAY_RETURN_ITS_INPUT
 from gradflow.static.values import (
     KEEP,

@@ -6,7 +6,9 @@ import ast
 import re
 from dataclasses import dataclass
 
-from gradflow.static.names import Class, Module, Package
+from gradflow.static.names import Class, Function, Module, Package
+from gradflow.static.read import Source
+from gradflow.static.spelling import spelled
 from gradflow.static.torch_names import LAYERS, MODULE_CONTAINERS
 
 TRANSPARENT_BASES = frozenset({"object", "Module", "LightningModule", "ABC", "Generic", "Protocol", "Function", "PyTorchModelHubMixin"})
@@ -15,7 +17,8 @@ TRANSPARENT_BASES = frozenset({"object", "Module", "LightningModule", "ABC", "Ge
 MODULE_BASES = re.compile(
     r"(^|\.)(Module|LightningModule|PreTrainedModel|ModelMixin|Sequential|ModuleList|ModuleDict|ParameterList|ParameterDict)$"
 )
-MAKES_LAYERS = re.compile(rf"\b(?:{'|'.join(sorted(LAYERS))}|Parameter)\s*\(")
+_MAKES_LAYERS = frozenset(f"{point}{name}(" for name in LAYERS for point in ("", "."))
+_PARAMETERS = frozenset({"Parameter(", ".Parameter("})
 FROZEN_PARAMETER = re.compile(r"\bParameter\((?:[^()]|\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\))*?requires_grad\s*=\s*False")
 DEEPEST = 12
 
@@ -90,13 +93,19 @@ class Hierarchy:
 
     def _builds_layers(self, owner: Class, depth: int) -> bool:
         for entry in self.lineage(owner).classes:
-            text = entry.module.source.segment(entry.node)
-            if MAKES_LAYERS.search(FROZEN_PARAMETER.sub("", text)):
-                return True
-            for name in sorted(set(re.findall(r"\b([A-Z]\w+)\s*\(", text))):
-                found = self.package.lookup(entry.module, name)
-                if isinstance(found, Class) and found is not owner and self.has_parameters(found, depth + 1):
+            source, names = entry.module.source, entry.module.tokens
+            for node in entry.methods.values():
+                tokens = source.tokens(node)
+                if makes_layers(tokens, source, node):
                     return True
+                for token in sorted(tokens & names.keys()):
+                    found = self.package.lookup(entry.module, names[token]) if token[-1] == "(" else None
+                    if isinstance(found, Function) and makes_layers(
+                        found.module.source.tokens(found.node), found.module.source, found.node
+                    ):
+                        return True
+                    if isinstance(found, Class) and found is not owner and self.has_parameters(found, depth + 1):
+                        return True
         return False
 
     def _collect(self, owner: Class, classes: list[Class], outside: list[str], depth: int) -> None:
@@ -107,6 +116,15 @@ class Hierarchy:
                 self._collect(found, classes, outside, depth + 1)
             else:
                 outside.append(found if isinstance(found, str) else spelled(base))
+
+
+def makes_layers(tokens: frozenset[str], source: Source, node: ast.stmt) -> bool:
+    """Whether a function, by its tokens, makes layers or parameters that are trained."""
+    if tokens & _MAKES_LAYERS:
+        return True
+    if not tokens & _PARAMETERS:
+        return False
+    return "requires_grad" not in tokens or "Parameter(" in FROZEN_PARAMETER.sub("", source.segment(node))
 
 
 def resolve(package: Package, module: Module, expression: ast.expr) -> object:
@@ -120,14 +138,3 @@ def resolve(package: Package, module: Module, expression: ast.expr) -> object:
         if isinstance(owner, Module | str):
             return package.member(owner, expression.attr)
     return None
-
-
-def spelled(expression: ast.expr) -> str:
-    """The dotted name of an expression as it is written, empty where it is none."""
-    if isinstance(expression, ast.Name):
-        return expression.id
-    if isinstance(expression, ast.Attribute):
-        return f"{spelled(expression.value)}.{expression.attr}"
-    if isinstance(expression, ast.Subscript):
-        return spelled(expression.value)
-    return ""

@@ -57,6 +57,8 @@ def follow_class(relevance: Relevance, owner: Class) -> ClassFlow | None:
         return None
     except RecursionError:
         return None
+    finally:
+        machine.end()
 
 
 def _follow(machine: Interpreter, owner: Class) -> ClassFlow:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from gradflow.graph.flow import CutReason
 from gradflow.static.flows import Flows
-from gradflow.static.machine import Above, Bound, ClassValue, Frame, State, Thing, merge
+from gradflow.static.machine import MOST_WORK, Above, Bound, ClassValue, Frame, GivenUp, State, Thing, merge
 from gradflow.static.names import Assigned, Class, Function, Imported, Module, imported
+from gradflow.static.spelling import last_name
 from gradflow.static.torch_names import WITHOUT_VALUES_ATTRIBUTES
 from gradflow.static.values import (
     NOTHING,
@@ -38,6 +40,12 @@ LONGEST_KNOWN = 24
 class Expressions(Flows):
     """Evaluates expressions; what a call does is given by a subclass."""
 
+    methods: ClassVar[dict[type, Callable[..., Any]]] = {}
+    """By class of node, the method for it: `_Call` for `ast.Call`."""
+
+    def __init_subclass__(cls) -> None:
+        cls.methods = {getattr(ast, name[1:]): getattr(cls, name) for name in dir(cls) if name[0] == "_" and hasattr(ast, name[1:])}
+
     def evaluate_call(self, node: ast.Call) -> Value:
         """What the call evaluates to."""
         raise NotImplementedError
@@ -56,11 +64,13 @@ class Expressions(Flows):
 
     def evaluate(self, node: ast.expr) -> Value:
         """What `node` may be."""
-        self.tick()
-        method = getattr(self, "_" + node.__class__.__name__, None)
+        self.work += 1
+        if self.work > MOST_WORK:
+            raise GivenUp
+        method = self.methods.get(node.__class__)
         if method is None:
             return NOTHING
-        value: Value = method(node)
+        value: Value = method(self, node)
         return value
 
     # Names and attributes
@@ -145,7 +155,7 @@ class Expressions(Flows):
         flow = self.flow(base)
         leaf = isinstance(what, Unit | Leaf)
         if name == "data":
-            flow = self.cut(flow, CutReason.DATA, node, label_of(node))
+            flow = self.cut(flow, CutReason.DATA, node)
         return Value(flow.live, flow.cuts, Leaf()) if leaf else flow
 
     def _thing_attribute(self, thing: Thing, name: str) -> Value:
@@ -221,7 +231,7 @@ class Expressions(Flows):
         if len(values) == 2 and all(isinstance(value.what, Const) for value in values):
             return _compared(node.ops[0], values[0].what.value, values[1].what.value)
         flow = blend([self.flow(value) for value in values])
-        return self.cut(flow, CutReason.NO_DERIVATIVE, node, label_of(node)) if flow.every else NOTHING
+        return self.cut(flow, CutReason.NO_DERIVATIVE, node) if flow.every else NOTHING
 
     def _IfExp(self, node: ast.IfExp) -> Value:
         truth = self.truth(node.test)
@@ -263,6 +273,7 @@ class Expressions(Flows):
         return value
 
     def _Lambda(self, node: ast.Lambda) -> Value:
+        self.closures.append(self.frame)
         return Value(0, (), Bound(node, self.frame.module, self.frame.thing, self.frame, self.frame.owner))
 
     def _Await(self, node: ast.Await) -> Value:
@@ -353,19 +364,6 @@ def _compared(operation: ast.cmpop, left: Any, right: Any) -> Value:
         return NOTHING
     results = {ast.Lt: left < right, ast.LtE: left <= right, ast.Gt: left > right, ast.GtE: left >= right}
     return Value(0, (), Const(results[type(operation)])) if type(operation) in results else NOTHING
-
-
-def label_of(node: ast.expr) -> str:
-    """What the user wrote, cut short: the label of a cut."""
-    text = " ".join(ast.unparse(node).split())
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def last_name(node: ast.expr) -> str:
-    """`cached_property` for `functools.cached_property`."""
-    if isinstance(node, ast.Call):
-        return last_name(node.func)
-    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
 
 
 def _makes_context(node: ast.Call) -> bool:

@@ -35,6 +35,10 @@ DEEPEST_FLOW = 6
 LONGEST_LIST = 24
 
 
+_CLOSED = frozenset({Const, Qualified, Unit, Leaf, Stateless, Region})
+"""Kinds of values that hold no others."""
+
+
 class Flows(Machine):
     """Looks into values; evaluates nothing."""
 
@@ -44,8 +48,10 @@ class Flows(Machine):
     def flow(self, value: Value, depth: int = 0) -> Value:
         """All that `value` depends on, through containers, objects and closures, with nothing else known."""
         what = value.what
-        if what is None or isinstance(what, Const | Qualified | Unit | Leaf | Stateless | Region):
-            return value.plain()
+        if what is None:
+            return value
+        if what.__class__ in _CLOSED:
+            return Value(value.live, value.cuts)
         if depth > DEEPEST_FLOW:
             return Value((1 << len(self.units)) - 1)
         return blend([value.plain(), *(self.flow(entry, depth + 1) for entry in self._inside(what))])

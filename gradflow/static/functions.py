@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ast
-import re
 
 from gradflow.graph.flow import CutReason
-from gradflow.static.expressions import last_name
 from gradflow.static.machine import Bound, ClassValue, Frame, Thing, merge_all
 from gradflow.static.methods import Arguments
 from gradflow.static.names import Class
+from gradflow.static.spelling import last_name
 from gradflow.static.torch_calls import TorchCalls
 from gradflow.static.values import (
     KEEP,
@@ -24,10 +23,10 @@ from gradflow.static.values import (
     blend,
     join_all,
 )
+from gradflow.static.words import GRAD_WORDS
 
 DEEPEST_CALL = 10
 MOST_RECURSIVE = 1
-GRAD_WORDS = re.compile(r"no_grad|inference_mode|set_grad_enabled|detach|\.data\b|\.item\(|numpy|tolist")
 
 
 class Functions(TorchCalls):

@@ -6,10 +6,10 @@ import ast
 
 from gradflow.graph.flow import CutReason
 from gradflow.static.branches import Branches
-from gradflow.static.expressions import label_of, last_name
 from gradflow.static.machine import Bound, Frame, Thing, merge_all
 from gradflow.static.methods import Arguments
 from gradflow.static.names import class_of
+from gradflow.static.spelling import label_of, last_name
 from gradflow.static.values import (
     KEEP,
     NOTHING,
@@ -45,8 +45,8 @@ class Interpreter(Branches):
         """Runs statements one by one, as far as they are reached."""
         for statement in body:
             self.tick()
-            method = getattr(self, "_" + statement.__class__.__name__, None)
-            if method is not None and not method(statement):
+            method = self.methods.get(statement.__class__)
+            if method is not None and not method(self, statement):
                 return False
         return True
 
@@ -120,6 +120,7 @@ class Interpreter(Branches):
         return True
 
     def _FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+        self.closures.append(self.frame)
         self.frame.env[node.name] = Value(0, (), Bound(node, self.frame.module, self.frame.thing, self.frame, self.frame.owner))
         return True
 

@@ -43,12 +43,15 @@ def lint_paths(paths: Sequence[str | Path], lookout: Lookout) -> Linted:
     """
     cache = open_cache(lookout.cache)
     contents, notes = _contents(files_of(paths, lookout.exclude))
-    known = {path: cache.lookup(str(path), data) for path, data in contents}
+    cache.see(contents)
+    known = {path: cache.lookup(str(path)) for path, _ in contents}
     fresh = [(path, data) for path, data in contents if known[path] is None]
     results: dict[Path, Result] = {path: result for path, result in known.items() if result is not None}
-    for (path, data), result in zip(fresh, read_all(fresh, lookout.jobs), strict=True):
+    read = read_all(fresh, lookout.jobs)
+    for (path, _), result in zip(fresh, read.results, strict=True):
         results[path] = result
-        cache.store(str(path), data, result)
+        cache.store(str(path), result)
+    cache.store_imports(read.imports)
     cache.save()
     kept = [
         draft.finding for path, _ in contents for draft in results[path].drafts if not _read_elsewhere(draft.unless_read, path, contents)

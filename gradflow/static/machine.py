@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from gradflow.graph.flow import CutReason
 from gradflow.static.names import Class, Module
 from gradflow.static.relevance import Relevance
+from gradflow.static.spelling import label_of
 from gradflow.static.values import NOTHING, ON, UNKNOWN_MODE, Value, cut_by, join
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
@@ -178,6 +179,7 @@ class Machine:
         self.heap = Heap()
         self.mode = ON
         self.frames: list[Frame] = []
+        self.closures: list[Frame] = []
         self.cuts: list[CutSite] = []
         self._cut_numbers: dict[tuple[int, CutReason], int] = {}
         self.units: list[UnitSite] = []
@@ -191,6 +193,11 @@ class Machine:
         self.built: list[tuple[ast.Call, Module, str, bool]] = []
         self.building = False
         self.work = 0
+
+    def end(self) -> None:
+        """Takes the circles apart in which frames and the functions that they define hold each other: then memory is free at once."""
+        for frame in self.closures:
+            frame.env, frame.returns, frame.closure = {}, [], None
 
     @property
     def frame(self) -> Frame:
@@ -217,11 +224,12 @@ class Machine:
         if self.work > MOST_WORK:
             raise GivenUp
 
-    def cut_number(self, reason: CutReason, node: ast.AST, label: str, *, region: bool = False, code: str = "GF101") -> int:
-        """The number of the cut at `node`."""
+    def cut_number(self, reason: CutReason, node: ast.AST, label: str = "", *, region: bool = False, code: str = "GF101") -> int:
+        """The number of the cut at `node`; its label is what is written there, unless one is given."""
         key = (id(node), reason)
         if key not in self._cut_numbers:
             self._cut_numbers[key] = len(self.cuts)
+            label = label or label_of(node)
             self.cuts.append(CutSite(reason, node, self.frame.module, self.frame.function, label, region, code))
         return self._cut_numbers[key]
 
@@ -243,14 +251,14 @@ class Machine:
         """The same, where the operation may hand out what it was given."""
         return value if self.mode < 0 or not value.every else join(value.plain(), cut_by(value, self.mode))
 
-    def cut(self, value: Value, reason: CutReason, node: ast.AST, label: str) -> Value:
+    def cut(self, value: Value, reason: CutReason, node: ast.AST) -> Value:
         """`value` behind a cut at `node`. What has left torch already, or is whole numbers, is not cut once more by staying so."""
         if not value.every:
             return NOTHING
         before = STAYS_CUT.get(reason, ())
         kept = tuple((chain, mask) for chain, mask in value.cuts if self.cuts[chain[-1]].reason in before)
         rest = Value(value.live, tuple(entry for entry in value.cuts if entry not in kept)) if kept else value
-        cut = cut_by(rest, self.cut_number(reason, node, label)) if rest.every else NOTHING
+        cut = cut_by(rest, self.cut_number(reason, node)) if rest.every else NOTHING
         return join(Value(0, kept), cut) if kept else cut
 
 

@@ -6,7 +6,7 @@ import ast
 from typing import Any, NamedTuple
 
 from gradflow.graph.flow import CutReason
-from gradflow.static.expressions import Expressions, label_of
+from gradflow.static.expressions import Expressions
 from gradflow.static.flows import LONGEST_LIST
 from gradflow.static.machine import Thing
 from gradflow.static.torch_names import (
@@ -104,9 +104,8 @@ class Methods(Expressions):
         """`base.name(...)` for a tensor, or for something that is not known."""
         leaf = isinstance(base.what, Leaf | Unit)
         flow, given = self.flow(base), self.flow_of(arguments)
-        label = label_of(node)
         if name in ("detach", "detach_", "clone_detached"):
-            value = self.cut(flow, CutReason.DETACH, node, label)
+            value = self.cut(flow, CutReason.DETACH, node)
             if name == "detach_":
                 self.assign_over(target, value)
             return Value(value.live, value.cuts, Leaf()) if leaf else value
@@ -116,14 +115,14 @@ class Methods(Expressions):
                 self.assign_over(target, value)
             return value
         if name == "numpy" or name == "__array__":
-            return self.cut(flow, CutReason.NUMPY, node, label)
+            return self.cut(flow, CutReason.NUMPY, node)
         if name in ("item", "tolist"):
-            return self.cut(flow, CutReason.HOST_SCALAR, node, label)
+            return self.cut(flow, CutReason.HOST_SCALAR, node)
         if name == "backward":
             self.escaped |= flow.live | given.live
             return NOTHING
         if name == "sample" and isinstance(base.what, Stateless):
-            return self.cut(flow, CutReason.NO_DERIVATIVE, node, label)
+            return self.cut(flow, CutReason.NO_DERIVATIVE, node)
         if name == "enter_context":
             self._enter(arguments.get(0))
             return arguments.get(0) or NOTHING
@@ -131,7 +130,7 @@ class Methods(Expressions):
         if known is not None:
             return known
         if name == "new_tensor":
-            return self.cut(given, CutReason.TENSOR_COPY, node, label)
+            return self.cut(given, CutReason.TENSOR_COPY, node)
         if name in ADDS:
             self.escaped |= given.live
             self.mutate(target, given)
@@ -152,14 +151,14 @@ class Methods(Expressions):
             return NOTHING
         given = blend([flow, self.flow_of(arguments)])
         if name in NO_DERIVATIVE:
-            return self.cut(given, CutReason.NO_DERIVATIVE, node, label_of(node))
+            return self.cut(given, CutReason.NO_DERIVATIVE, node)
         dim = arguments.get(0 if method else 1, "dim")
         pair = name in VALUE_AND_INDEX or (name in VALUE_AND_INDEX_WITH_DIM and dim is not None and isinstance(dim.what, Const))
         if pair:
-            index = self.cut(given, CutReason.NO_DERIVATIVE, node, label_of(node))
+            index = self.cut(given, CutReason.NO_DERIVATIVE, node)
             return Value(0, (), Items((self.computed(given), index), ("values", "indices")))
         if name in TO_INTEGER or (name in ("to", "type", "type_as") and self._asks_integer(arguments)):
-            return self.cut(given, CutReason.INTEGER_CAST, node, label_of(node))
+            return self.cut(given, CutReason.INTEGER_CAST, node)
         return None
 
     def _asks_integer(self, arguments: Arguments) -> bool:

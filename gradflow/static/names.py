@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,12 +17,20 @@ USUAL = {"torch": "torch", "nn": "torch.nn", "F": "torch.nn.functional", "np": "
 
 @dataclass(slots=True, eq=False)
 class Module:
-    """One parsed file: its top-level names, each with the statements that bind it."""
+    """One parsed file: its top-level names, each with the statements that bind it.
+
+    `opened` are the paths of the files that names of this one led to, `missing` those that an import may have meant and that do not exist.
+    `tokens`: what a use of a name in something that runs looks like (see `Source.tokens`), with that name.
+    """
 
     source: Source
-    folder: Path
+    folder: str
     names: dict[str, Binding] = field(default_factory=dict)
     classes: dict[int, Class] = field(default_factory=dict)
+    opened: set[str] = field(default_factory=set)
+    missing: set[str] = field(default_factory=set)
+    followed: dict[str, Resolved] = field(default_factory=dict)
+    tokens: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)
@@ -70,64 +79,76 @@ Resolved = Class | Function | Assigned | Module | str | None
 
 
 class Package:
-    """The files that names lead to, each read at most once.
-
-    `opened` are the paths of all that were looked into, `missing` those that an import may have meant and that do not exist.
-    """
+    """The files that names lead to, each read at most once."""
 
     def __init__(self, show: Callable[[Path], str]) -> None:
         self._show = show
-        self._modules: dict[Path, Module | None] = {}
-        self._found: dict[tuple[Path, str, int], Path | None] = {}
-        self.opened: set[str] = set()
-        self.missing: set[str] = set()
+        self._modules: dict[str, Module | None] = {}
+        self._found: dict[tuple[str, str, int], tuple[str, str]] = {}
+        self._tops: dict[str, str] = {}
+        self.size = 0
 
     @property
-    def size(self) -> int:
-        """How many files are kept."""
-        return len(self._modules)
+    def modules(self) -> Iterable[tuple[str, Module | None]]:
+        """All files that were asked for, by path. `size` is the length of the sources together, in characters."""
+        return self._modules.items()
 
     def add(self, source: Source) -> Module:
         """The module of a source that was read already."""
-        path = Path(source.path)
-        module = _module_of(source, path)
-        self._modules[path] = module
+        module = _module_of(source)
+        self._modules[source.path] = module
+        self.size += len(source.text)
         return module
 
-    def load(self, path: Path) -> Module | None:
+    def forget(self) -> None:
+        """Lets go of all files, one reference at a time: Python's own search for cycles would walk through all the trees first."""
+        for module in self._modules.values():
+            if module is not None:
+                module.names, module.classes, module.followed, module.source.tree = {}, {}, {}, None
+        self._modules, self.size = {}, 0
+
+    def kept(self, path: str) -> Module | None:
+        """The module at `path`, if it was read before."""
+        return self._modules.get(path)
+
+    def load(self, path: str) -> Module | None:
         """The module at `path`, or None where it cannot be read or parsed."""
         if path not in self._modules:
+            self._modules[path] = None
             try:
-                source = read_source(path, self._show(path))
+                source = read_source(Path(path), self._show(Path(path)))
             except OSError:
-                self._modules[path] = None
-            else:
-                self._modules[path] = _module_of(source, path) if source.tree is not None else None
-        self.opened.add(str(path))
+                return None
+            if source.tree is not None:
+                self.add(source)
         return self._modules[path]
 
     def lookup(self, module: Module, name: str, depth: int = 0) -> Resolved:
         """What the top-level name `name` of `module` comes to."""
-        if name not in module.names:
+        binding = module.names.get(name, USUAL)
+        if binding is USUAL:
             return USUAL.get(name)
-        binding = module.names[name]
-        if isinstance(binding, Imported):
+        if not isinstance(binding, Imported):
+            return binding  # type: ignore[return-value]
+        if depth:
             return self.follow(module, binding, depth)
-        return binding
+        if name not in module.followed:
+            module.followed[name] = self.follow(module, binding)
+        return module.followed[name]
 
     def follow(self, module: Module, binding: Imported, depth: int = 0) -> Resolved:
         """What an import comes to."""
         if depth > DEEPEST_REEXPORT:
             return None
         path = self._path_of(module, binding.dotted, binding.level)
-        if binding.member and path is not None:
-            inside = self._path_of(module, f"{binding.dotted}.{binding.member}" if binding.dotted else binding.member, binding.level)
-            target = self.load(path)
+        if binding.member and path:
+            target = self._load_for(module, path)
             if target is not None and binding.member in target.names:
                 return self.lookup(target, binding.member, depth + 1)
-            return self.load(inside) if inside is not None else None
-        if path is not None:
-            return self.load(path)
+            inside = self._path_of(module, f"{binding.dotted}.{binding.member}" if binding.dotted else binding.member, binding.level)
+            return self._load_for(module, inside) if inside else None
+        if path:
+            return self._load_for(module, path)
         if binding.level:
             return None
         return f"{binding.dotted}.{binding.member}" if binding.member else binding.dotted
@@ -138,60 +159,70 @@ class Package:
             return f"{owner}.{name}"
         found = self.lookup(owner, name) if name in owner.names else None
         if found is None and owner.source.path.endswith("__init__.py"):
-            path = _existing(Path(owner.source.path).parent / name)
-            return self.load(path) if path else None
+            path = _existing(os.path.join(owner.folder, name))
+            return self._load_for(owner, path) if path else None
         return found
 
-    def _path_of(self, module: Module, dotted: str, level: int) -> Path | None:
+    def _load_for(self, module: Module, path: str) -> Module | None:
+        module.opened.add(path)
+        return self.load(path)
+
+    def _path_of(self, module: Module, dotted: str, level: int) -> str:
+        """The file of an imported module, empty where it lies outside of the package or does not exist."""
         key = (module.folder, dotted, level)
-        if key not in self._found:
-            self._found[key] = _find(module.folder, dotted, level)
-        found = self._found[key]
-        if found is None:
-            self.missing.update(_candidates(module.folder, dotted, level))
-        return found
+        known = self._found.get(key)
+        if known is None:
+            place = self._place_of(module.folder, dotted, level)
+            known = self._found[key] = (place, _existing(place) if place else "")
+        place, path = known
+        if place and not path:
+            module.missing.add(place)
+        return path
+
+    def _place_of(self, folder: str, dotted: str, level: int) -> str:
+        """The path of a module without its suffix, whether it is there or not; empty where it lies outside of the package.
+
+        It is looked for relative to `folder`, in the package that `folder` belongs to, or beside the file itself.
+        """
+        parts = dotted.split(".") if dotted else []
+        if level:
+            base = folder
+            for _ in range(level - 1):
+                base = os.path.dirname(base)
+            return os.path.join(base, *parts)
+        top = self._top_of(folder)
+        # `top` is the folder that holds the package, or the script's own folder. Only the package itself is followed, not its neighbours.
+        inside = top == folder or parts[0] == os.path.relpath(folder, top).split(os.sep)[0]
+        return os.path.join(top, *parts) if inside else ""
+
+    def _top_of(self, folder: str) -> str:
+        if folder not in self._tops:
+            top = folder
+            while os.path.isfile(os.path.join(top, "__init__.py")) and os.path.dirname(top) != top:
+                top = os.path.dirname(top)
+            self._tops[folder] = top
+        return self._tops[folder]
 
 
-def _find(folder: Path, dotted: str, level: int) -> Path | None:
-    """The file of a module: relative to `folder`, in the package that `folder` belongs to, or beside the file itself."""
-    place = _place_of(folder, dotted, level)
-    return _existing(place) if place is not None else None
+def candidates(place: str) -> tuple[str, str]:
+    """The files that a module may stand in, by its path without a suffix."""
+    return f"{place}.py", os.path.join(place, "__init__.py")
 
 
-def _candidates(folder: Path, dotted: str, level: int) -> tuple[str, ...]:
-    """The paths that an import would be taken for, if they were there."""
-    place = _place_of(folder, dotted, level)
-    return (f"{place}.py", f"{place}/__init__.py") if place is not None else ()
+def _existing(place: str) -> str:
+    return next((path for path in candidates(place) if os.path.isfile(path)), "")
 
 
-def _place_of(folder: Path, dotted: str, level: int) -> Path | None:
-    """The path of a module without its suffix, whether it is there or not; None where it lies outside of the package."""
-    parts = dotted.split(".") if dotted else []
-    if level:
-        base = folder
-        for _ in range(level - 1):
-            base = base.parent
-        return base.joinpath(*parts)
-    top = folder
-    while (top / "__init__.py").is_file() and top.parent != top:
-        top = top.parent
-    # `top` is the folder that holds the package, or the script's own folder. Only the package itself is followed, not its neighbours.
-    inside = top == folder or parts[0] == folder.relative_to(top).parts[0]
-    return top.joinpath(*parts) if inside else None
-
-
-def _existing(path: Path) -> Path | None:
-    for candidate in (path.with_name(path.name + ".py"), path / "__init__.py"):
-        if candidate.is_file():
-            return candidate
-    return None
-
-
-def _module_of(source: Source, path: Path) -> Module:
-    module = Module(source, path.parent)
+def _module_of(source: Source) -> Module:
+    module = Module(source, os.path.dirname(source.path))
     if source.tree is not None:
         for statement in _top_level(source.tree.body):
             _bind(module, statement)
+    for name in module.names:
+        module.tokens[name + "("] = name
+        # An annotation names classes; a function or a constant may be used without being called.
+        if name[0].islower() or name[0] == "_" or name.isupper():
+            module.tokens[name] = name
     return module
 
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 import ast
 import io
 import json
+import re
 import tokenize
 import warnings
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 
 from gradflow.graph.site import Site
 
 CONTEXT = 3
 """Lines before and after a site that its code frame may show."""
+
+
+TOKEN = re.compile(r"\.?[A-Za-z_]\w*\(?")
 
 
 class UnreadableSource(Exception):
@@ -34,19 +39,35 @@ class Source:
     tree: ast.Module | None = None
     error: UnreadableSource | None = None
     lines: list[str] = field(default_factory=list)
+    _offsets: list[int] = field(default_factory=list)
+    _tokens: dict[int, frozenset[str]] = field(default_factory=dict)
 
     def line(self, number: int) -> str:
         """Line `number`, from 1; empty beyond the end."""
         if not self.lines:
             # Not `splitlines`, which also breaks at form feeds and other marks that Python's own parser does not count.
-            self.lines = self.text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+            self.lines = self.text.split("\n")
         return self.lines[number - 1] if 0 < number <= len(self.lines) else ""
+
+    def offset(self, number: int) -> int:
+        """How many characters stand before the end of line `number`, from 1."""
+        if not self._offsets:
+            self.line(1)
+            self._offsets = list(accumulate(len(line) + 1 for line in self.lines))
+        return self._offsets[number - 1]
 
     def segment(self, node: ast.stmt) -> str:
         """The text of the lines of `node`, decorators included."""
         self.line(1)
         first = min([node.lineno, *(entry.lineno for entry in getattr(node, "decorator_list", ()))])
         return "\n".join(self.lines[first - 1 : node.end_lineno])
+
+    def tokens(self, node: ast.stmt) -> frozenset[str]:
+        """The names in the lines of `node`, each with the point before it and the bracket after it: `no_grad`, `.detach(`, `Linear(`."""
+        known = self._tokens.get(id(node))
+        if known is None:
+            known = self._tokens[id(node)] = frozenset(TOKEN.findall(self.segment(node)))
+        return known
 
     def site(self, node: ast.AST, function: str, *, header: bool = False) -> Site:
         """The place of `node`; with `header` only its first line, as of a `with` block."""
@@ -83,9 +104,10 @@ def parse_source(data: bytes, path: str, shown: str) -> Source:
         text = notebook_text(data) if path.endswith(".ipynb") else decode(data)
     except UnreadableSource as error:
         return Source(path, shown, "", error=error)
-    source = Source(path, shown, text)
+    # Not only for speed: a carriage return in the middle of a line ends it for Python's parser too.
+    source = Source(path, shown, text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text)
     try:
-        source.tree = parse(text)
+        source.tree = parse(source.text)
     except UnreadableSource as error:
         source.error = error
     return source

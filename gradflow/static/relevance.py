@@ -1,24 +1,27 @@
-"""Which classes are worth following: a cheap look at words, so that most classes need not be walked at all.
+"""Which classes are worth following: a cheap look at words and names, so that most classes need not be interpreted.
 
-A word is looked for only in the text that `forward` can reach: its own, that of methods that it names, that of functions of the package.
+A word that can stop a gradient is looked for in the text that `forward` can reach. Where there is one, the names that flow into it are
+followed back; the class matters if they lead to a layer, or to an argument in which whoever calls it may hand in what a layer computed.
 """
 
 from __future__ import annotations
 
 import ast
+import builtins
 import re
+from typing import NamedTuple
 
-from gradflow.static.classes import Hierarchy
-from gradflow.static.names import Assigned, Class, Function, Module
+from gradflow.static.classes import Hierarchy, resolve
+from gradflow.static.names import Assigned, Class, Function, Imported, Module
+from gradflow.static.read import TOKEN
+from gradflow.static.slices import SWITCHES, Callee, FunctionNode, Slice, slice_of
+from gradflow.static.spelling import last_name
+from gradflow.static.torch_names import LAYERS
+from gradflow.static.words import GRAD_WORDS, STAYS_SWITCHED, SWITCHED, cut_words
 
 PRIMARY = ("forward", "training_step", "__call__")
 """Methods whose return is what a loss is made of."""
 
-CUT_WORDS = re.compile(
-    r"no_grad|inference_mode|set_grad_enabled|detach|\.data\b|\.item\(|numpy|tolist|arg(?:max|min|sort)\(|topk\(|\.sort\(|multinomial|"
-    r"\.sample\(|torch\.(?:as_)?[tT]ensor\(|new_tensor|Variable\(|Parameter\(|\.(?:long|int|bool|byte)\(|torch\.(?:long|int\d*|bool|uint8)\b|"
-    r"\bfloat\(|\.apply\(|\.(?:gt|lt|ge|le|eq|ne)\(|\w = [^=\n]*[^-=\s] [<>]=? |[<>]=? [^()\n]*\)\.|(?:max|min|median)\([^()]*dim"
-)
 BUILD_WORDS = re.compile(
     r"\bnn\.[A-Z]|ModuleList|ModuleDict|Sequential|Parameter\(|setattr\(|add_module|register_(?:buffer|parameter|module)|requires_grad|"
     r"\.eval\(|deepcopy|super\(\)\.__init__|(?<!raise )\b[A-Z][a-z]+(?![\w.]*(?:Error|Exception|Warning)\b)\w*\(|"
@@ -33,43 +36,101 @@ NO_BUILDERS = frozenset(
 MUTATES = re.compile(
     r"\.(?:append|extend|update|insert|add|pop)\(|\]\s*[-+*/|]?=[^=]|\w_\(|yield|global |nonlocal |setattr|requires_grad|backward\("
 )
-BUILDS_IN_FORWARD = re.compile(r"\bnn\.[A-Z]\w+\(|Parameter\(")
-_SELF = re.compile(r"\b(?:self|super\(\))\.(\w+)")
-_WORD = re.compile(r"[A-Za-z_]\w*")
-_CALLED = re.compile(r"\b([A-Za-z_]\w*)\(")
+_SELF = re.compile(r"self\.(\w+)")
+_ABOVE = re.compile(r"super\(\)\.(\w+)")
+_ASSIGNED = re.compile(r"\bself\.(\w+)(?:\s*:[^=\n]+)?\s*=(?!=)[ \t]*([^\n]*)")
+_BUILDS = re.compile(
+    r"self\.|[(\[{]\s*$|\b(?!(?:int|float|len|getattr|bool|str|range|max|min|isinstance|sqrt|log|abs|round|type|sum)\()\w+\("
+)
+"""In what is assigned to an attribute: it may be a layer, or hold one."""
+_BUFFER = re.compile(r"register_buffer\(\s*[\"'](\w+)")
+NO_ACTIVATIONS = re.compile(
+    r"mask|_ids?$|^labels?$|index|indices|length|_lens?$|position|shape|size|^use_|^output_|return_|cache|past_|thw|config|^num_|timestep|"
+    r"^dtype$|^device$|targets?$|^kwargs$|sigma|seqlen|offset|bbox|spatial|^step"
+)
+"""Names of arguments that carry numbers of the batch, and nothing that a layer has computed."""
+NO_LAYERS = frozenset({"training", "config", "device", "dtype", "hparams", "logger"})
+_BUILT_IN = frozenset(dir(builtins))
 MOST_METHODS = 60
 DEEPEST = 3
 
 
+class Cuts(NamedTuple):
+    """What methods of a class cut: something that the class itself computes, and which arguments of theirs, by name."""
+
+    own: bool = False
+    parameters: frozenset[str] = frozenset()
+
+
 class Relevance:
-    """Answers are worked out once for each class and function."""
+    """Answers are worked out once for each class and function. `severs` is told which classes turned out to cut off parts of their own."""
 
     def __init__(self, hierarchy: Hierarchy) -> None:
         self.hierarchy = hierarchy
+        self.severs: dict[Class, bool] = {}
         self._texts: dict[int, str] = {}
-        self._functions: dict[int, bool] = {}
+        self._slices: dict[int, Slice] = {}
+        self._callees: dict[int, Callee] = {}
+        self._names: dict[tuple[Module, str], Callee] = {}
+        self._named_in: dict[int, Callee] = {}
+        self._words: dict[int, bool] = {}
+        self._selves: dict[int, set[str]] = {}
         self._builders: dict[int, bool] = {}
         self._plain: dict[int, bool] = {}
-        self._any: dict[Class, bool] = {}
-        self._forward: dict[Class, bool] = {}
+        self._opens: dict[Class, bool] = {}
+        self._cuts: dict[tuple[Class, tuple[str, ...]], Cuts] = {}
+        self._without_layers: dict[Class, tuple[frozenset[str], frozenset[str]]] = {}
+        self._inner: dict[Class, list[Class]] = {}
 
     def worth_following(self, owner: Class) -> bool:
-        """Whether something that `forward` reaches, here or in a module of the same file that it holds, can stop a gradient."""
-        return self.forward_cuts(owner) or any(self.any_cuts(inner) for inner in self._held(owner, 0))
+        """Whether something that `forward` reaches, here or in a module of the same file that it holds, may cut off a part of the class."""
+        if not self.hierarchy.has_parameters(owner):
+            return False
+        return self.cuts(owner).own or any(self.opens(inner) or self._used_otherwise(owner, inner) for inner in self.held(owner))
 
-    def forward_cuts(self, owner: Class) -> bool:
-        """Whether the text that the primary methods reach has a word that can stop a gradient."""
-        if owner not in self._forward:
-            self._forward[owner] = self._reach(owner, PRIMARY)
-        return self._forward[owner]
+    def opens(self, owner: Class) -> bool:
+        """Whether who holds the module has to look into it, if it only calls it: it cuts what it is given, or parts of its own."""
+        if owner not in self._opens:
+            self._opens[owner] = True  # a class that holds its own kind
+            cuts = self.cuts(owner)
+            inside = any(self.opens(inner) for inner in self.held(owner))
+            self._opens[owner] = bool(cuts.parameters) or self.severs.get(owner, cuts.own) or inside
+        return self._opens[owner]
 
     def any_cuts(self, owner: Class) -> bool:
-        """The same for all methods but `__init__`: whoever holds the module may call any of them."""
-        if owner not in self._any:
-            self._any[owner] = False
-            names = tuple(name for entry in self.hierarchy.lineage(owner).classes[:1] for name in entry.methods if name != "__init__")
-            self._any[owner] = self._reach(owner, (*names, *PRIMARY))
-        return self._any[owner]
+        """The same, whichever of its methods are called."""
+        if self.opens(owner):
+            return True
+        other = self.cuts(
+            owner, tuple(name for name in owner.methods if name not in (*PRIMARY, "__init__") and not name.startswith("_init"))
+        )
+        return other.own or bool(other.parameters)
+
+    def makes_layers(self, value: ast.expr, module: Module) -> bool:
+        """Whether an expression names a layer or a variable, or calls what may make one."""
+        for node in ast.walk(value):
+            if isinstance(node, ast.Call):
+                name = last_name(node)
+                found = module.names.get(name)
+                if name in LAYERS or name in ("Parameter", "Sequential", "deepcopy") or isinstance(found, Class | Function | Imported):
+                    return True
+                if isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name) and node.func.value.id == "self":
+                    return True
+        return isinstance(value, ast.Name)
+
+    def cuts(self, owner: Class, names: tuple[str, ...] = PRIMARY) -> Cuts:
+        """What these methods of a class, and those that they call, cut."""
+        key = (owner, names)
+        if key not in self._cuts:
+            self._cuts[key] = Cuts()
+            self._cuts[key] = self._cuts_from(owner, names)
+        return self._cuts[key]
+
+    def held(self, owner: Class) -> list[Class]:
+        """Modules of the same file that `__init__` builds, and what they hold."""
+        if owner not in self._inner:
+            self._inner[owner] = self._held(owner, 0)
+        return self._inner[owner]
 
     def builds(self, node: ast.AST, module: Module) -> bool:
         """Whether a function that `__init__` calls may make layers, or hand them on."""
@@ -88,12 +149,52 @@ class Relevance:
             return False
         if id(node) not in self._plain:
             text = self._text(node, module)
-            cuts = CUT_WORDS.search(text) or MUTATES.search(text) or self._calls_cutting(text, module, 0)
-            self._plain[id(node)] = not cuts
+            self._plain[id(node)] = not (self._words_cut(node, module) or MUTATES.search(text) or self._named(node, module).cuts)
         return self._plain[id(node)]
 
-    def _reach(self, owner: Class, names: tuple[str, ...]) -> bool:
+    # Classes
+
+    def _used_otherwise(self, owner: Class, inner: Class) -> bool:
+        """Whether the class calls a method of one that it holds by its name, and that method cuts something."""
+        methods = {f".{name}(": name for name in inner.methods if name not in (*PRIMARY, "__init__")}
+        tokens = [owner.module.source.tokens(node) for name, node in owner.methods.items() if name != "__init__"]
+        names = sorted({methods[token] for found in tokens for token in found & methods.keys()})
+        return any(cuts.own or cuts.parameters for name in names for cuts in [self.cuts(inner, (name,))])
+
+    def _cuts_from(self, owner: Class, names: tuple[str, ...]) -> Cuts:
+        if self._holds_a_switch(owner):
+            return Cuts(own=True)
+        reached = self._reached(owner, names)
+        named = [self._named(node, entry.module) for entry, node in reached]
+        if any(callee.region for callee in named):
+            return Cuts(own=True)
+        if not any(callee.cuts for callee in named) and not any(self._words_cut(node, entry.module) for entry, node in reached):
+            return Cuts()
+        pieces = [(node, self._slice(node, entry.module, own=True), entry.module) for entry, node in reached]
+        if any(piece.region for _, piece, _ in pieces):
+            return Cuts(own=True)
+        cut = _spread([(node, piece) for node, piece, _ in pieces])
+        for node, piece, module in pieces:
+            here = cut[id(node)]
+            if any(self._is_layer(owner, name[1:]) for name in here if name[0] == ".") or _unknown(here, node, piece, module):
+                return Cuts(own=True)
+        given = {name for node, _, _ in pieces if node.name in names for name in cut[id(node)] & set(_parameters(node))}
+        return Cuts(parameters=frozenset(name for name in given if not NO_ACTIVATIONS.search(name)))
+
+    def _holds_a_switch(self, owner: Class) -> bool:
+        """Whether a context or a function that switches gradients off may be an attribute."""
+        for entry in self.hierarchy.lineage(owner).classes:
+            init = entry.methods.get("__init__")
+            if init is not None and SWITCHED.search(self._text(init, entry.module)):
+                return True
+            if any(not isinstance(value, ast.Constant) and SWITCHED.search(ast.dump(value)) for value in entry.constants.values()):
+                return True
+        return False
+
+    def _reached(self, owner: Class, names: tuple[str, ...]) -> list[tuple[Class, FunctionNode]]:
+        """The methods that `names` call, with all definitions of each that may run."""
         lineage = self.hierarchy.lineage(owner)
+        found: list[tuple[Class, FunctionNode]] = []
         todo, seen = list(names), set(names) | {"__init__"}
         while todo and len(seen) < MOST_METHODS:
             name = todo.pop()
@@ -101,33 +202,126 @@ class Relevance:
                 node = entry.methods.get(name)
                 if node is None:
                     continue
+                found.append((entry, node))
                 text = self._text(node, entry.module)
-                if CUT_WORDS.search(text) or self._calls_cutting(text, entry.module, 0):
-                    return True
-                fresh = set(_SELF.findall(text)) - seen
+                fresh = self._own_names(node, entry.module) - seen
                 seen |= fresh
                 todo.extend(fresh)
                 if "super()" not in text:
                     break
+        return found
+
+    def _is_layer(self, owner: Class, name: str) -> bool:
+        """Whether `self.name` may hold a layer, or what one computed; for a method, whether it reads such an attribute."""
+        lineage = self.hierarchy.lineage(owner)
+        todo, seen = [name], {name}
+        while todo:
+            name = todo.pop()
+            found = lineage.method(name)
+            if found is not None:
+                fresh = self._own_names(found[1], found[0].module) - seen
+                seen |= fresh
+                todo += fresh
+            elif name not in NO_LAYERS and lineage.constant(name) is None and self._may_hold(owner, name):
+                return True
         return False
 
-    def _calls_cutting(self, text: str, module: Module, depth: int) -> bool:
-        for name in set(_WORD.findall(text)) & module.names.keys():
-            found = self.hierarchy.package.lookup(module, name)
-            if isinstance(found, Assigned) and CUT_WORDS.search(ast.unparse(found.value) if isinstance(found.value, ast.Call) else ""):
+    def _may_hold(self, owner: Class, name: str) -> bool:
+        plain = False
+        for entry in self.hierarchy.lineage(owner).classes:
+            if entry not in self._without_layers:
+                self._without_layers[entry] = self._attributes_of(entry)
+            without, others = self._without_layers[entry]
+            if name in others:
                 return True
-            if isinstance(found, Class) and "__enter__" in found.methods and CUT_WORDS.search(self._text(found.node, found.module)):
-                return True
-            if isinstance(found, Function) and depth < DEEPEST:
-                known = self._functions.get(id(found.node))
-                if known is None:
-                    self._functions[id(found.node)] = False
-                    inner = self._text(found.node, found.module)
-                    known = bool(CUT_WORDS.search(inner)) or self._calls_cutting(inner, found.module, depth + 1)
-                    self._functions[id(found.node)] = known
-                if known:
-                    return True
-        return False
+            plain = plain or name in without
+        return not plain
+
+    def _attributes_of(self, owner: Class) -> tuple[frozenset[str], frozenset[str]]:
+        """Attributes that `__init__` sets to what is no layer, and those that may be one or are set elsewhere."""
+        without: set[str] = set()
+        others: set[str] = set()
+        for name, node in owner.methods.items():
+            text = self._text(node, owner.module)
+            for attribute, value in _ASSIGNED.findall(text):
+                (others if name != "__init__" or _BUILDS.search(value) else without).add(attribute)
+            without.update(_BUFFER.findall(text))
+        return frozenset(without), frozenset(others)
+
+    # Functions
+
+    def _slice(self, node: FunctionNode, module: Module, *, own: bool) -> Slice:
+        if id(node) not in self._slices:
+            first = next((entry.arg for entry in (*node.args.posonlyargs, *node.args.args)), "") if own else ""
+            self._slices[id(node)] = slice_of(node, first, lambda function: self._callee(function, module))
+        return self._slices[id(node)]
+
+    def _named(self, node: FunctionNode, module: Module) -> Callee:
+        """What the names of the package that stand in a function cut, taken together."""
+        if id(node) not in self._named_in:
+            region = everything = False
+            for name in {module.tokens[token] for token in module.source.tokens(node) & module.tokens.keys()}:
+                key = (module, name)
+                if key not in self._names:
+                    self._names[key] = Callee()
+                    self._names[key] = self._callee_of(self.hierarchy.package.lookup(module, name))
+                region = region or self._names[key].region
+                everything = everything or self._names[key].cuts
+            self._named_in[id(node)] = Callee(region, everything)
+        return self._named_in[id(node)]
+
+    def _words_cut(self, node: ast.stmt, module: Module) -> bool:
+        """Whether the text of a function has a word that can stop a gradient."""
+        if id(node) not in self._words:
+            self._words[id(node)] = cut_words(module.source.tokens(node), self._text(node, module))
+        return self._words[id(node)]
+
+    def _callee(self, function: ast.expr, module: Module) -> Callee:
+        if isinstance(function, ast.Name) and function.id not in module.names:
+            return Callee()
+        found = resolve(self.hierarchy.package, module, function)
+        if found is None and isinstance(function, ast.Attribute) and function.attr == "apply":
+            found = resolve(self.hierarchy.package, module, function.value)
+        return self._callee_of(found)
+
+    def _callee_of(self, found: object) -> Callee:
+        """What a name of the package cuts, used as a function, a decorator or a context."""
+        if isinstance(found, str):
+            last = found.rpartition(".")[2]
+            return Callee(region=last in SWITCHES, everything=found.startswith("numpy.") and last.islower())
+        if isinstance(found, Assigned):
+            text = "" if isinstance(found.value, ast.Constant) else ast.unparse(found.value)
+            return Callee(region=bool(SWITCHED.search(text)), everything=cut_words(frozenset(TOKEN.findall(text)), text))
+        if not isinstance(found, Function | Class):
+            return Callee()
+        if id(found.node) not in self._callees:
+            self._callees[id(found.node)] = Callee()
+            self._callees[id(found.node)] = self._cut_by_class(found) if isinstance(found, Class) else self._cut_by_function(found)
+        return self._callees[id(found.node)]
+
+    def _cut_by_class(self, found: Class) -> Callee:
+        lineage = self.hierarchy.lineage(found)
+        if lineage.is_function:
+            return Callee(everything=True)
+        if any(name.rpartition(".")[2] in SWITCHES for name in lineage.outside):
+            return Callee(region=True)
+        if lineage.is_module:
+            return Callee()
+        text = self._text(found.node, found.module)
+        return Callee(
+            region="__enter__" in found.methods and bool(SWITCHED.search(text)), everything=self._words_cut(found.node, found.module)
+        )
+
+    def _cut_by_function(self, found: Function) -> Callee:
+        text = self._text(found.node, found.module)
+        if SWITCHED.search(text):
+            return Callee(region=bool(STAYS_SWITCHED.search(text)), everything=True, wraps=True)
+        if not self._words_cut(found.node, found.module) and not self._named(found.node, found.module).cuts:
+            return Callee()
+        piece = self._slice(found.node, found.module, own=False)
+        cut, flows = piece.closed(piece.cuts), piece.closed(piece.returned)
+        everything = piece.region or _unknown(cut, found.node, piece, found.module)
+        return Callee(piece.region, everything, _places(found.node, cut), bool(GRAD_WORDS.search(text)), _places(found.node, flows))
 
     def _held(self, owner: Class, depth: int) -> list[Class]:
         """Modules of the same file that `__init__` builds."""
@@ -136,7 +330,8 @@ class Relevance:
             node = entry.methods.get("__init__")
             if node is None or entry.module is not owner.module:
                 continue
-            for name in sorted(set(_CALLED.findall(self._text(node, entry.module))) & entry.module.names.keys()):
+            for token in sorted(entry.module.source.tokens(node) & entry.module.tokens.keys()):
+                name = entry.module.tokens[token]
                 inner = entry.module.names[name]
                 if isinstance(inner, Class) and inner is not owner and self.hierarchy.lineage(inner).is_module:
                     found.append(inner)
@@ -144,7 +339,55 @@ class Relevance:
                         found += self._held(inner, depth + 1)
         return found
 
+    def _own_names(self, node: FunctionNode, module: Module) -> set[str]:
+        """What a method reads of `self` and of `super()`."""
+        if id(node) not in self._selves:
+            text = self._text(node, module)
+            self._selves[id(node)] = {*_SELF.findall(text), *(_ABOVE.findall(text) if "super()" in text else ())}
+        return self._selves[id(node)]
+
     def _text(self, node: ast.stmt, module: Module) -> str:
         if id(node) not in self._texts:
             self._texts[id(node)] = module.source.segment(node)
         return self._texts[id(node)]
+
+
+def _parameters(node: FunctionNode) -> list[str]:
+    """Names of the arguments by place; those that have none come last."""
+    spec = node.args
+    extra = [entry.arg for entry in (spec.vararg, spec.kwarg) if entry is not None]
+    return [entry.arg for entry in (*spec.posonlyargs, *spec.args, *spec.kwonlyargs)] + extra
+
+
+def _places(node: FunctionNode, names: set[str]) -> frozenset[int | str]:
+    """Those arguments of a function that are among `names`, by place and by name."""
+    return frozenset(key for place, name in enumerate(_parameters(node)) if name in names for key in (place, name))
+
+
+def _unknown(cut: set[str], node: FunctionNode, piece: Slice, module: Module) -> bool:
+    """Whether something is cut of which it is not seen where it comes from."""
+    known = {*_parameters(node), *piece.sources}
+    return any(name[0] != "." and name not in known and name not in module.names and name not in _BUILT_IN for name in cut)
+
+
+def _spread(pieces: list[tuple[FunctionNode, Slice]]) -> dict[int, set[str]]:
+    """What is cut in each of these methods, also by the others that it calls."""
+    cut = {id(node): piece.closed(piece.cuts) for node, piece in pieces}
+    by_name: dict[str, list[FunctionNode]] = {}
+    for node, _ in pieces:
+        by_name.setdefault(node.name, []).append(node)
+    changed = True
+    while changed:
+        changed = False
+        for node, piece in pieces:
+            for name, arguments in piece.calls:
+                for callee in by_name.get(name, ()):
+                    names = _parameters(callee)[1:]
+                    reached = {key for place, entry in enumerate(names) if entry in cut[id(callee)] for key in (place, entry)}
+                    fresh = piece.closed(
+                        name for place, given in arguments if reached and (place in reached or place == -1) for name in given
+                    )
+                    if not fresh <= cut[id(node)]:
+                        cut[id(node)] |= fresh
+                        changed = True
+    return cut

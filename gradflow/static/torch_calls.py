@@ -7,7 +7,6 @@ import re
 from typing import Any
 
 from gradflow.graph.flow import CutReason
-from gradflow.static.expressions import label_of
 from gradflow.static.machine import Heap, Thing
 from gradflow.static.methods import Arguments, Methods
 from gradflow.static.torch_names import (
@@ -98,13 +97,13 @@ class TorchCalls(Methods):
     def _function(self, last: str, name: str, arguments: Arguments, node: ast.Call) -> Value:
         flow = self.flow_of(arguments)
         if name.startswith("numpy."):
-            return self.cut(flow, CutReason.NUMPY, node, label_of(node))
+            return self.cut(flow, CutReason.NUMPY, node)
         if name.startswith("torch."):
             known = self.operation(last, flow, arguments, node, method=False)
             if known is not None:
                 return known
             if last == "detach":
-                return self.cut(flow, CutReason.DETACH, node, label_of(node))
+                return self.cut(flow, CutReason.DETACH, node)
             if last.endswith("_") and node.args:
                 self.mutate(node.args[0], self.computed(flow))
         out = arguments.get(-1, "out")
@@ -123,7 +122,7 @@ class TorchCalls(Methods):
             return NOTHING
         wanted = arguments.get(-1, "requires_grad")
         rebuilds = wanted is not None and isinstance(wanted.what, Const) and wanted.what.value is True
-        number = self.cut_number(CutReason.TENSOR_COPY, node, label_of(node), code="GF105" if rebuilds else "GF101")
+        number = self.cut_number(CutReason.TENSOR_COPY, node, code="GF105" if rebuilds else "GF101")
         return cut_by(flow, number)
 
     def _checkpoint(self, arguments: Arguments, node: ast.Call) -> Value:
@@ -178,7 +177,7 @@ class TorchCalls(Methods):
         if not self.building:
             self.built.append((node, self.frame.module, self.frame.function, self.mode == ON and trained))
             if flow.every:
-                behind = cut_by(flow, self.cut_number(CutReason.PARAMETER_REWRAP, node, label_of(node), code="GF104"))
+                behind = cut_by(flow, self.cut_number(CutReason.PARAMETER_REWRAP, node, code="GF104"))
         if not trained:
             return behind
         number = self.unit(node, known=True, what="Parameter")
@@ -211,7 +210,7 @@ class TorchCalls(Methods):
         if last == "enable_grad":
             return Value(0, (), Region(ON))
         if last == "no_grad":
-            mode = self.cut_number(CutReason.NO_GRAD, node, label_of(node), region=True)
+            mode = self.cut_number(CutReason.NO_GRAD, node, region=True)
             wraps = first is not None and not isinstance(first.what, Const)
             return Value(0, (), Wrapped(mode, first) if wraps and first is not None else Region(mode))
         if last == "inference_mode":
@@ -223,14 +222,14 @@ class TorchCalls(Methods):
     def _switched(self, flag: Value | None, node: ast.Call, reason: CutReason, *, default: bool | None) -> int:
         """The mode that a call with the flag `flag` sets. For `inference_mode` a true flag switches off, for `set_grad_enabled` on."""
         if flag is None:
-            return UNKNOWN_MODE if default is None else self.cut_number(reason, node, label_of(node), region=True)
+            return UNKNOWN_MODE if default is None else self.cut_number(reason, node, region=True)
         if isinstance(flag.what, Enabled):
             return flag.what.mode
         if not isinstance(flag.what, Const):
             return UNKNOWN_MODE
         off = bool(flag.what.value) is (reason is CutReason.INFERENCE_MODE)
         if off:
-            return self.cut_number(reason, node, label_of(node), region=True)
+            return self.cut_number(reason, node, region=True)
         return ON if reason is CutReason.NO_GRAD else KEEP
 
     # Built-in functions
@@ -240,7 +239,7 @@ class TorchCalls(Methods):
         if last in ("getattr", "setattr") and first is not None:
             return self._named_attribute(last, first, arguments, node)
         if last in ("float", "int", "bool", "complex"):
-            return self.cut(self.flow_of(arguments), CutReason.HOST_SCALAR, node, label_of(node))
+            return self.cut(self.flow_of(arguments), CutReason.HOST_SCALAR, node)
         if last in HARMLESS_CALLS or last in ("any", "all"):
             return NOTHING
         if first is not None and last in (

@@ -17,7 +17,7 @@ from gradflow.report import Evidence, Finding, FindingSite, Role, Severity
 from gradflow.static.classes import Hierarchy
 from gradflow.static.classflow import ClassFlow
 from gradflow.static.names import Class, Module
-from gradflow.static.scopes import Scope
+from gradflow.static.scopes import Scope, scopes_of
 
 TRAINS = re.compile(r"\.backward\(|\boptim\b|\.step\(|\btraining_step\b|\bTrainer\(")
 """In the text of a file that trains what it defines."""
@@ -30,8 +30,15 @@ class FileFacts:
     module: Module
     hierarchy: Hierarchy
     flows: list[ClassFlow] = field(default_factory=list)
-    scopes: list[Scope] = field(default_factory=list)
     modules: list[Class] = field(default_factory=list)
+    _scopes: list[Scope] = field(default_factory=list)
+
+    @property
+    def scopes(self) -> list[Scope]:
+        """The scopes of the file, from the top."""
+        if not self._scopes and self.module.source.tree is not None:
+            self._scopes = scopes_of(self.module.source.tree)
+        return self._scopes
 
     def function_at(self, node: ast.AST) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
         """The innermost function whose lines hold `node`, None at the top level."""

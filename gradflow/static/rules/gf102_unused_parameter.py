@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterator
 
 from gradflow.report import Finding, Role, Severity
-from gradflow.static.expressions import last_name
 from gradflow.static.names import Class
 from gradflow.static.rules.base import Draft, FileFacts, found
+from gradflow.static.spelling import last_name
 from gradflow.static.torch_names import LAYERS
 
 CODE = "GF102"
@@ -36,12 +36,25 @@ def find(facts: FileFacts) -> Iterator[Draft]:
             continue
         segment = facts.module.source.segment(owner.node)
         for node, attribute, layer in _layers(init):
-            words = len(re.findall(rf"\b{re.escape(attribute)}\b", text))
-            if words != len(re.findall(rf"\bself\.{re.escape(attribute)}\s*=(?!=)", text)) or words != 1:
+            # Most are read a few lines further down, so that is where to look first.
+            if _occurs(attribute, text, facts.module.source.offset(node.end_lineno or node.lineno)) or _occurs(attribute, text, 0, most=1):
                 continue
             lines = facts.module.source.line(node.lineno) + facts.module.source.line(node.lineno - 1)
             if not BY_OTHER_MEANS.search(_with_bases(facts, owner, segment)) and not SAYS_SO.search(lines):
                 yield Draft(_finding(facts, owner, node, attribute, layer), unless_read=attribute)
+
+
+def _occurs(name: str, text: str, start: int, most: int = 0) -> bool:
+    """Whether `name` stands more than `most` times, as a word of its own, in `text` from `start` on."""
+    times, length = 0, len(name)
+    place = text.find(name, start)
+    while place >= 0:
+        before, after = text[place - 1 : place], text[place + length : place + length + 1]
+        times += not (before.isalnum() or before == "_" or after.isalnum() or after == "_")
+        if times > most:
+            return True
+        place = text.find(name, place + length)
+    return False
 
 
 def _with_bases(facts: FileFacts, owner: Class, segment: str) -> str:

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 
 from gradflow.report import Role, Severity
 from gradflow.static.classflow import ClassFlow
-from gradflow.static.expressions import last_name
 from gradflow.static.machine import UnitSite
 from gradflow.static.names import Class
 from gradflow.static.paths import fold_paths
 from gradflow.static.rules.base import Draft, FileFacts, found
+from gradflow.static.spelling import last_name
 
 CODE = "GF103"
 NAME = "unregistered-parameter"

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator
 
 from gradflow.report import Role, Severity
-from gradflow.static.expressions import label_of, last_name
 from gradflow.static.rules.base import Draft, FileFacts, found
+from gradflow.static.spelling import label_of, last_name
 
 CODE = "GF104"
 NAME = "recreated-parameter"

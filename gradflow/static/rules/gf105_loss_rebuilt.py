@@ -7,14 +7,14 @@ import re
 from collections.abc import Iterator
 
 from gradflow.report import Role, Severity
-from gradflow.static.expressions import label_of, last_name
 from gradflow.static.rules.base import Draft, FileFacts, found, method_call, walk_scope
 from gradflow.static.scopes import Scope
+from gradflow.static.spelling import label_of, last_name
 
 CODE = "GF105"
 NAME = "loss-rebuilt"
 
-WORTH = re.compile(r"requires_grad")
+WORTH = re.compile(r"requires_grad\s*=\s*True|Variable\(")
 REBUILDS = frozenset({"tensor", "Tensor", "FloatTensor", "Variable", "as_tensor", "from_numpy"})
 LOSS_LIKE = re.compile(r"(?:^|_)(?:loss|losses|cost|nll|err|error|criterion)(?:$|_|\d)", re.IGNORECASE)
 KEEPS = frozenset({"mean", "sum", "to", "cuda", "float", "double", "item", "squeeze", "div", "mul", "add"})

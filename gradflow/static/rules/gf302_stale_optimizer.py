@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator
 
 from gradflow.report import Role, Severity
-from gradflow.static.expressions import label_of, last_name
 from gradflow.static.rules.base import Draft, FileFacts, found, walk_scope
 from gradflow.static.rules.gf401_missing_zero_grad import OPTIMIZERS
 from gradflow.static.scopes import Scope, blocks_of
+from gradflow.static.spelling import label_of, last_name
 from gradflow.static.torch_names import LAYERS
 
 CODE = "GF302"

@@ -6,9 +6,9 @@ import ast
 from collections.abc import Iterator
 
 from gradflow.report import Role, Severity
-from gradflow.static.expressions import last_name
 from gradflow.static.rules.base import Draft, FileFacts, found, method_call, walk_scope
 from gradflow.static.scopes import blocks_of
+from gradflow.static.spelling import last_name
 
 CODE = "GF303"
 NAME = "gradient-cleared"

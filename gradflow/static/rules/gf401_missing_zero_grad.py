@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator
 
 from gradflow.report import Role, Severity
-from gradflow.static.expressions import last_name
 from gradflow.static.rules.base import Draft, FileFacts, calls_in, found, method_call, walk_scope
 from gradflow.static.scopes import Scope
+from gradflow.static.spelling import last_name
 
 CODE = "GF401"
 NAME = "missing-zero-grad"
