@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gradflow.capture.launch.job import Ending, Way
 from gradflow.checks.naming import expression, listed
 from gradflow.errors import GradflowError, InvariantError, TargetCrashed, TargetTimeout, UsageError
-from gradflow.graph.freezing import FreezeCell, FreezeComparison, FreezeLayer, FreezeWay
+from gradflow.graph.freezing import FreezeCell, FreezeColumn, FreezeComparison, FreezeLayer, FreezeWay, died_of
 from gradflow.graph.recording import Target, TargetKind
 
 if TYPE_CHECKING:
@@ -84,20 +85,48 @@ def compare_target(
     """
     from gradflow.capture.launch.script import run_target
 
-    ending = run_target(
-        spec,
-        Target(TargetKind.MODULE if spec.is_attribute else TargetKind.SCRIPT, "", ""),
-        steps=step,
-        timeout=timeout,
-        inputs=inputs,
-        loss=loss,
-        quiet=quiet,
-        seed=seed,
-        layers=tuple(layers),
-    )
+    until = time.monotonic() + timeout
+
+    def run(way: str, quietly: bool) -> Ending:
+        return run_target(
+            spec,
+            Target(TargetKind.MODULE if spec.is_attribute else TargetKind.SCRIPT, "", ""),
+            steps=step,
+            timeout=max(until - time.monotonic(), 0.1),
+            inputs=inputs,
+            loss=loss,
+            quiet=quietly,
+            seed=seed,
+            layers=tuple(layers),
+            way=way,
+        )
+
+    ending = run("", quiet)
+    if ending.alone:
+        return with_advice(_one_by_one(ending.alone, lambda way: run(way.value, True)))
     if ending.frozen is None:
         raise _no_comparison(ending)
     return with_advice(ending.frozen)
+
+
+def _one_by_one(reason: str, run: Callable[[FreezeWay], Ending]) -> FreezeComparison:
+    """The comparison of runs in which the layers are frozen in one way each, where no fork can take a step, for that `reason`."""
+    first = run(FreezeWay.NOTHING)
+    if first.frozen is None:
+        raise _no_comparison(first)
+    plain, columns = first.frozen.columns[0], list(first.frozen.columns)
+    for way in FreezeWay:
+        if way is FreezeWay.NOTHING:
+            continue
+        found = run(way)
+        if found.frozen is None:
+            nothing = tuple(FreezeCell(None, None, None) for _ in plain.cells)
+            columns.append(FreezeColumn(way, nothing, failure=str(_no_comparison(found))))
+        else:
+            column = found.frozen.columns[0]
+            died = died_of(found.frozen.layers, plain.cells, column.cells) if column.cells else ()
+            columns.append(replace(column, died=died))
+    return replace(first.frozen, columns=tuple(columns), notes=(*first.frozen.notes, f"the program was run anew each time, since {reason}"))
 
 
 def _no_comparison(ending: Ending) -> GradflowError:

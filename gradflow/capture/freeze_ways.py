@@ -188,15 +188,6 @@ def cells_of(layers: Sequence[FreezeLayer], arrivals: Sequence[Arrival | None], 
     )
 
 
-def died_of(layers: Sequence[FreezeLayer], plain: tuple[FreezeCell, ...], cells: tuple[FreezeCell, ...]) -> tuple[str, ...]:
-    """Paths of layers that were not to be frozen, and get a gradient in `plain` alone."""
-    return tuple(
-        row.path
-        for row, was, now in zip(layers, plain, cells, strict=True)
-        if not row.frozen and was.gradient is Arrival.ARRIVES and now.gradient is not Arrival.ARRIVES
-    )
-
-
 def moody_among(chosen: Mapping[str, Module]) -> tuple[Moody, ...]:
     """Those of `chosen` (by path) that hold modules whose mode matters."""
     return tuple(Moody(path, kinds) for path, module in chosen.items() if (kinds := _moody_kinds(module)))

@@ -21,7 +21,6 @@ from gradflow.capture.freeze_ways import (
     arrival_at,
     cells_of,
     counted,
-    died_of,
     find_layers,
     frozen_by,
     layers_of,
@@ -37,7 +36,7 @@ from gradflow.capture.launch.their_traceback import format_theirs, is_ours
 from gradflow.capture.model import TrainingStep
 from gradflow.capture.state import Snapshot
 from gradflow.errors import GradflowError, TargetCrashed, UsageError
-from gradflow.graph.freezing import FreezeColumn, FreezeComparison, FreezeLayer, FreezeWay
+from gradflow.graph.freezing import FreezeColumn, FreezeComparison, FreezeLayer, FreezeWay, died_of
 
 _RATE = 0.01
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from enum import Enum
 from importlib import import_module
@@ -128,3 +128,12 @@ class FreezeComparison:
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """What a notebook shows of the comparison."""
         return {"text/plain": self.to_text()}
+
+
+def died_of(layers: Iterable[FreezeLayer], plain: tuple[FreezeCell, ...], cells: tuple[FreezeCell, ...]) -> tuple[str, ...]:
+    """Paths of layers that were not to be frozen, and get a gradient in `plain` alone."""
+    return tuple(
+        row.path
+        for row, was, now in zip(layers, plain, cells, strict=True)
+        if not row.frozen and was.gradient is Arrival.ARRIVES and now.gradient is not Arrival.ARRIVES
+    )

@@ -12,10 +12,11 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 from torch.utils.data import DataLoader
 
-from gradflow.capture.launch.freeze_run import FreezeRun
+from gradflow.capture.launch.freeze_run import CannotFork, FreezeRun
+from gradflow.capture.launch.job import Ending, Way
 from gradflow.capture.launch.their_traceback import format_theirs
 from gradflow.errors import TargetCrashed, UsageError
-from gradflow.freezing import with_advice
+from gradflow.freezing import _one_by_one, with_advice
 from gradflow.graph.freezing import Arrival, FreezeComparison, FreezeWay
 
 
@@ -35,7 +36,9 @@ class Three(nn.Module):
         return output
 
 
-def found(program: Callable[[], None], *layers: str, step: int = 1, seconds: float = 60.0) -> FreezeComparison | Exception | str:
+def found(
+    program: Callable[[], None], *layers: str, step: int = 1, seconds: float = 60.0, alone: FreezeWay | None = None
+) -> FreezeComparison | Exception | str:
     """What `gradflow freeze` finds in the program: the comparison, an error, or why there was no step."""
     kept: list[FreezeComparison | Exception] = []
 
@@ -43,7 +46,7 @@ def found(program: Callable[[], None], *layers: str, step: int = 1, seconds: flo
         kept.append(value)
         raise Stop
 
-    run = FreezeRun(layers, step, time.monotonic() + seconds, done)
+    run = FreezeRun(layers, step, time.monotonic() + seconds, done, alone)
     run.install()
     error: BaseException | None = None
     try:
@@ -53,9 +56,13 @@ def found(program: Callable[[], None], *layers: str, step: int = 1, seconds: flo
     except BaseException as raised:  # noqa: BLE001 - as the child process does
         error = raised
     finally:
-        run.uninstall()
+        if run.frozen is None or alone is not None:
+            run.uninstall()
     if run.frozen is not None:
-        run.frozen.program_ends(error, "" if error is None else format_theirs(error))
+        try:
+            run.frozen.program_ends(error, "" if error is None else format_theirs(error))
+        except Stop:
+            return kept[0]
     if error is not None:
         raise error
     return run.why_not
@@ -295,5 +302,30 @@ def test_why_there_is_no_step_is_said_in_a_sentence() -> None:
 def test_where_a_process_cannot_fork_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr("os.fork")
     error = found(plain_loop(Three()), "lin1")
-    assert isinstance(error, UsageError)
-    assert str(error).startswith("the step of a program is taken again in forks of its process, and linux has none: audit the model alone")
+    assert isinstance(error, CannotFork)
+    assert str(error) == "linux has no forks"
+
+
+@pytest.mark.parametrize("layer", ["lin1", "lin2"])
+def test_where_nothing_can_fork_a_process_of_its_own_takes_the_step_in_each_way(layer: str) -> None:
+    def run(way: FreezeWay) -> Ending:
+        answer = found(plain_loop(Three()), layer, alone=way)
+        assert isinstance(answer, FreezeComparison), answer
+        return Ending(Way.STOPPED, frozen=answer)
+
+    one_by_one, forked = _one_by_one("linux has no forks", run), compared(plain_loop(Three()), layer)
+    one_by_one.check()
+    for ours, theirs in zip(one_by_one.columns, forked.columns, strict=True):
+        assert (ours.way, ours.cells, ours.died, ours.failure) == (theirs.way, theirs.cells, theirs.died, theirs.failure)
+        assert (ours.saved_bytes, ours.backward_seconds) == (theirs.saved_bytes, None)
+    assert one_by_one.notes[-1] == "the program was run anew each time, since linux has no forks"
+
+
+def test_a_run_of_its_own_that_comes_to_nothing_is_that_ways_failure() -> None:
+    first = found(plain_loop(Three()), "lin1", alone=FreezeWay.NOTHING)
+    assert isinstance(first, FreezeComparison)
+    ends = {FreezeWay.NOTHING: Ending(Way.STOPPED, frozen=first)}
+    comparison = _one_by_one("CUDA works in no fork", lambda way: ends.get(way, Ending(Way.CRASHED, None, "ValueError: no")))
+    assert {column.failure for column in comparison.columns[1:]} == {"the program raised: ValueError: no"}
+    with pytest.raises(TargetCrashed, match="ValueError: no"):
+        _one_by_one("", lambda way: Ending(Way.CRASHED, None, "ValueError: no"))

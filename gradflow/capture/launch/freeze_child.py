@@ -9,12 +9,12 @@ from typing import NoReturn
 
 from gradflow.capture.freezing import freeze_target
 from gradflow.capture.launch.child import Child
-from gradflow.capture.launch.freeze_run import FreezeRun
+from gradflow.capture.launch.freeze_run import CannotFork, FreezeRun
 from gradflow.capture.launch.job import Ending, Job, Way, read
 from gradflow.capture.launch.leaving import failure, flush, last_line
 from gradflow.capture.launch.their_traceback import format_theirs, is_ours
 from gradflow.errors import TargetCrashed
-from gradflow.graph.freezing import FreezeComparison
+from gradflow.graph.freezing import FreezeComparison, FreezeWay
 
 _SHARE = 0.9
 """Of the time given, so much is for measuring; the rest is for starting, and for telling what there is."""
@@ -31,7 +31,9 @@ class FreezeChild(Child):
 
     def __init__(self, job: Job) -> None:
         super().__init__(job)
-        self.frozen = FreezeRun(job.layers, job.steps, time.monotonic() + _SHARE * job.seconds, self._done)
+        self.frozen = FreezeRun(
+            job.layers, job.steps, time.monotonic() + _SHARE * job.seconds, self._done, FreezeWay(job.way) if job.way else None
+        )
 
     def run(self, parent: int) -> None:
         """Runs the program up to the step, or to its end if that does not come."""
@@ -84,6 +86,8 @@ class FreezeChild(Child):
 
     def _done(self, found: FreezeComparison | Exception) -> NoReturn:
         """The comparison is there, or will never be. The program goes no further."""
+        if isinstance(found, CannotFork):
+            self._leave(Ending(Way.REFUSED, alone=str(found)))
         if isinstance(found, TargetCrashed):
             self._leave(_crashed(found))
         if isinstance(found, Exception):

@@ -23,12 +23,12 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils.data import DataLoader
 
 from gradflow.capture.flow.patches import Patches
-from gradflow.capture.freeze_ways import PATIENCE, ROUNDS, died_of, layers_of, moody_among
+from gradflow.capture.freeze_ways import PATIENCE, ROUNDS, layers_of, moody_among
 from gradflow.capture.launch.forks import Fork
 from gradflow.capture.launch.freeze_subject import Subject, SubjectFinder, holders_of
 from gradflow.capture.launch.frozen_step import FrozenStep, StepTaken
 from gradflow.errors import InvariantError, TargetCrashed, UsageError
-from gradflow.graph.freezing import FreezeCell, FreezeColumn, FreezeComparison, FreezeLayer, FreezeWay
+from gradflow.graph.freezing import FreezeCell, FreezeColumn, FreezeComparison, FreezeLayer, FreezeWay, died_of
 
 Module = torch.nn.Module
 _SHARE_OF_TIMING = 0.5
@@ -52,9 +52,18 @@ class FreezeRun:
         layers: paths of modules, `*` allowed.
         step: the training step to take, from 1 on.
         until: the moment of `time.monotonic()` at which all has to be measured.
+        alone: the one way to freeze, in this very process; None to fork for each.
     """
 
-    def __init__(self, layers: tuple[str, ...], step: int, until: float, done: Callable[[FreezeComparison | Exception], NoReturn]) -> None:
+    def __init__(
+        self,
+        layers: tuple[str, ...],
+        step: int,
+        until: float,
+        done: Callable[[FreezeComparison | Exception], NoReturn],
+        alone: FreezeWay | None = None,
+    ) -> None:
+        self._alone = alone
         self._finder = SubjectFinder(layers)
         self._step = step
         self._until = until
@@ -118,8 +127,10 @@ class FreezeRun:
         load_here(self._patches)
 
     def uninstall(self) -> None:
-        """Takes the watch away again."""
+        """Takes the watch away again, and what a step in this process has put in place."""
         self._patches.restore()
+        if self.frozen is not None:
+            self.frozen.undo()
 
     def _stepped(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         self._steps[id(optimizer)] = self._steps.get(id(optimizer), 0) + 1
@@ -153,10 +164,14 @@ class FreezeRun:
         return steps >= self._step - 1 and any(rate != 0 for rate in rates)  # in a warm-up from zero nothing moves
 
     def _take(self, subject: Subject, holders: list[torch.optim.Optimizer], inputs: Any) -> None:
-        """Returns in forks alone, where the step then goes on."""
+        """Returns where the step then goes on: in forks, or in this process if it is for one way alone."""
+        layers = layers_of(subject.model, subject.chosen)
+        number = max((self._steps.get(id(optimizer), 0) for optimizer in holders), default=self._passes) + 1
+        if self._alone is not None:
+            self._take_alone(self._alone, subject, holders, inputs, number)
+            return
         try:
             check_can_fork()
-            layers = layers_of(subject.model, subject.chosen)
             taken: dict[FreezeWay, StepTaken] = {}
             for way in FreezeWay:
                 found = self._fork(way, subject, holders, inputs, (self._until - time.monotonic()) / (len(FreezeWay) - len(taken)))
@@ -170,7 +185,21 @@ class FreezeRun:
                 return
         except Exception as error:  # noqa: BLE001 - whoever waits for the comparison has to hear of it
             self._done(error)
-        self._done(self._compared(subject, holders, layers, taken, seconds))
+        self._done(self._compared(subject, holders, layers, taken, seconds, f"training step {number}, once for each way, on one thread"))
+
+    def _take_alone(self, way: FreezeWay, subject: Subject, holders: list[torch.optim.Optimizer], inputs: Any, number: int) -> None:
+        """No time is told: the first steps of a process are slow in ways of their own."""
+        layers = layers_of(subject.model, subject.chosen)
+
+        def tell(taken: StepTaken) -> NoReturn:
+            if way is FreezeWay.NOTHING and taken.failure:
+                self._done(TargetCrashed(f"the step failed with nothing frozen: {taken.failure}", taken.traceback))
+            self._done(
+                self._compared(subject, holders, layers, {way: taken}, {}, f"training step {number}, in a run of its own for each way")
+            )
+
+        self.frozen = FrozenStep(subject, holders, way, tell)
+        self.frozen.begin(inputs)
 
     def _fork(
         self, way: FreezeWay, subject: Subject, holders: list[torch.optim.Optimizer], inputs: Any, seconds: float, *, speaks: bool = True
@@ -179,6 +208,7 @@ class FreezeRun:
         fork = Fork(speaks=speaks and way is FreezeWay.NOTHING)
         if fork.is_here:
             try:
+                torch.set_num_threads(1)  # the threads of the process that forked are not here, and nobody would answer to them
                 self.frozen = FrozenStep(subject, holders, way, fork.tell)
                 self.frozen.begin(inputs)
             except Exception as error:  # noqa: BLE001 - a bug of ours, which the process that forked has to say
@@ -216,20 +246,20 @@ class FreezeRun:
         layers: list[FreezeLayer],
         taken: dict[FreezeWay, StepTaken],
         seconds: dict[FreezeWay, float],
+        where: str,
     ) -> FreezeComparison:
-        plain = taken[FreezeWay.NOTHING]
+        plain = taken.get(FreezeWay.NOTHING)
         columns = [
             FreezeColumn(
                 way,
                 entry.cells or tuple(FreezeCell(None, None, None) for _ in layers),
-                died_of(layers, plain.cells, entry.cells) if entry.cells and way is not FreezeWay.NOTHING else (),
+                died_of(layers, plain.cells, entry.cells) if plain and entry.cells and way is not FreezeWay.NOTHING else (),
                 entry.saved_bytes,
                 seconds.get(way),
                 entry.failure,
             )
             for way, entry in taken.items()
         ]
-        number = max((self._steps.get(id(optimizer), 0) for optimizer in holders), default=self._passes) + 1
         return FreezeComparison(
             model=type(subject.model).__name__,
             chosen=tuple(subject.chosen),
@@ -237,26 +267,27 @@ class FreezeRun:
             layers=tuple(layers),
             columns=tuple(columns),
             moody=moody_among(subject.chosen),
-            notes=(f"measured in the program's own training step {number}, once for each way, on one thread",),
+            notes=(f"measured in the program's own {where}",),
             variable=subject.variable,
         )
+
+
+class CannotFork(Exception):
+    """A step of this process cannot be taken in a fork of it, for the reason given."""
 
 
 def check_can_fork() -> None:
     """Returns where a step of this process can be taken in a fork of it.
 
     Raises:
-        UsageError: it cannot, for the reason given.
+        CannotFork: it cannot.
     """
-    instead = "audit the model alone, as in `gradflow freeze model.py:Net --layer NAME`"
     if not hasattr(os, "fork"):
-        raise UsageError(f"the step of a program is taken again in forks of its process, and {sys.platform} has none: {instead}")
+        raise CannotFork(f"{sys.platform} has no forks")
     if torch.cuda.is_available() and torch.cuda.is_initialized():
-        raise UsageError(
-            f"the step of a program is taken again in forks of its process, and CUDA works in none: run it on the CPU, or {instead}"
-        )
+        raise CannotFork("CUDA works in no fork")
     if torch.distributed.is_available() and torch.distributed.is_initialized():
-        raise UsageError(f"the step of a program is taken again in forks of its process, and a process group works in none: {instead}")
+        raise CannotFork("a process group works in no fork")
 
 
 def name_of(optimizer: torch.optim.Optimizer) -> str:

@@ -1,6 +1,6 @@
 """One training step of a program with layers frozen in one way, from the call in which it begins to where its optimizers have stepped.
 
-For a process that ends with the step: nothing that is done here is ever undone.
+For a process that ends with the step.
 """
 
 from __future__ import annotations
@@ -59,7 +59,6 @@ class FrozenStep:
 
     def begin(self, inputs: Any) -> None:
         """Freezes the layers; `inputs` of the model's call are no memory that a backward pass needs."""
-        torch.set_num_threads(1)  # the threads of the process that forked are not here, and nobody would answer to them
         model = self._subject.model
         with torch._C.DisableTorchFunction():
             self._before = read_bits(model, self._layers)
@@ -71,6 +70,10 @@ class FrozenStep:
         if self._way is FreezeWay.LEFT_OUT and not self._holders:
             self.end("no optimizer holds it: the program moves its weights itself")
         self._blocks.enter_context(counted(self._sizes, kept))
+
+    def undo(self) -> None:
+        """Unfreezes the layers; what the step did to them is done."""
+        self._blocks.close()
 
     def call_begins(self) -> None:
         """The model is called once more: the step is over, if one was taken."""

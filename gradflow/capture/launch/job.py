@@ -28,6 +28,7 @@ class Job:
     `draws`: the first backward graph is drawn, while its tensors are there. `focus`: patterns of parameters to look at more closely.
     `layers`: paths of modules to freeze in training step `steps`, in place of an audit, within so many `seconds`.
     `scale`: fake tensors, and sizes of inputs. `folder`: where gradflow was started, which paths in the report are relative to.
+    `way`: the one way in which this process freezes the layers, empty where it forks for each.
     """
 
     spec: TargetSpec
@@ -47,6 +48,7 @@ class Job:
     seconds: float = 0.0
     scale: Scale = AS_IT_IS
     folder: str = ""
+    way: str = ""
 
 
 class Way(str, Enum):
@@ -68,7 +70,8 @@ class Ending:
     """How it ended, with the recording if there is one. `traceback` is the user's own, or gradflow's where `way` is BUG.
 
     `ranks` holds the recordings of all processes of the program that trained, where it was not the first process alone. `frozen` is there
-    in place of a recording where layers were to be frozen.
+    in place of a recording where layers were to be frozen. `alone`: why no fork of the process can take the step, so that each way needs a
+    process of its own.
     """
 
     way: Way
@@ -77,6 +80,7 @@ class Ending:
     traceback: str = ""
     ranks: tuple[RankRecording, ...] = ()
     frozen: FreezeComparison | None = None
+    alone: str = ""
 
 
 def write_atomically(path: str, value: Job | Ending) -> None:

@@ -66,6 +66,7 @@ def run_target(
     draws: bool = False,
     focus: tuple[str, ...] = (),
     layers: tuple[str, ...] = (),
+    way: str = "",
     scale: Scale = AS_IT_IS,
 ) -> Ending:
     """How the audit of the target in a child process ended.
@@ -78,6 +79,7 @@ def run_target(
         draws: the first backward graph is drawn by torchviz, while its tensors are there.
         focus: patterns of parameters to look at more closely.
         layers: paths of modules to freeze in every way in training step `steps`, in place of an audit.
+        way: the one way to freeze them, empty for all.
         scale: fake tensors, and sizes of inputs.
 
     Raises:
@@ -92,7 +94,7 @@ def run_target(
         os.mkdir(injector)
         Path(injector, "sitecustomize.py").write_text(sitecustomize(injector, job_file), encoding="utf-8")
         job = Job(spec, target, steps, inputs, loss, ending, spare, ranks, injector, seed, compiles, draws, focus, layers, timeout, scale)
-        write_atomically(job_file, replace(job, folder=os.getcwd()))
+        write_atomically(job_file, replace(job, folder=os.getcwd(), way=way))
         try:
             with _started(job, job_file, quiet) as (child, wire):
                 reason = _wait(child, wire, timeout, reports)
