@@ -119,6 +119,8 @@ def audit_script(
     draws: bool = False,
     param: Sequence[str] = (),
     scale: Scale = AS_IT_IS,
+    init: str = "",
+    evaluates: bool = False,
 ) -> Report:
     """The report on a program, or on a model that a file holds, run in a child process.
 
@@ -131,8 +133,11 @@ def audit_script(
         draws: torchviz draws the first backward graph, for the view `autograd`.
         param: patterns of parameters whose updates and layer outputs are measured.
         scale: fake tensors, and sizes of a model's inputs.
+        init: arguments of a class, as in a call of it.
+        evaluates: the model is audited in eval mode.
     """
     target = describe(spec, steps=steps, inputs=[text for text, _ in inputs], loss=loss, seed=seed, compiles=compiles, scale=scale)
+    target = replace(target, reproduce=_with_model_words(target.reproduce, init, evaluates))
     try:
         ending = run_target(
             spec,
@@ -147,6 +152,8 @@ def audit_script(
             draws=draws,
             focus=tuple(param),
             scale=scale,
+            init=init,
+            evaluates=evaluates,
         )
     except TargetCrashed as error:
         return Report(Outcome.CRASHED, target, message=str(error), crash=error.traceback)
@@ -185,6 +192,11 @@ def describe(
             file = ""
     kind = TargetKind.MODULE if spec.is_attribute else _KINDS.get(spec.form, TargetKind.SCRIPT)
     return Target(kind, relative_posix(file), shlex.join([*words, *spec.words]))
+
+
+def _with_model_words(command: str, init: str, evaluates: bool) -> str:
+    words = [*(("--init", init) if init else ()), *(("--eval",) if evaluates else ())]
+    return command if not words else command.replace("gradflow audit", f"gradflow audit {shlex.join(words)}", 1)
 
 
 _KINDS = {Form.NOTEBOOK: TargetKind.NOTEBOOK, Form.COMMAND: TargetKind.COMMAND}

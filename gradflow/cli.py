@@ -165,6 +165,9 @@ def _add_run_options(parser: _Parser) -> None:
     parser.option("--timeout", type=seconds, default=120.0, metavar="SECONDS", help="judge what was seen by then (default: 120)")
     example = "'x=float32[2,3,32,32]' or 'int64[2,16]<100'"
     parser.option("--input", action="append", default=[], metavar="SPEC", help=f"input of a model, as {example}; repeatable")
+    init = "arguments of a class to audit, as 'dim=64, depth=2'; what is not given is guessed"
+    parser.option("--init", default="", metavar="ARGS", help=init)
+    parser.option("--eval", action="store_true", help="audit a model in eval mode")
     parser.option("--loss", default="", metavar="FILE.py:FUNCTION", help="loss of a model: loss(output) or loss(model, output)")
     parser.option("--fake", action="store_true", help="compute no values, for models larger than memory; alone above 500M parameters")
     parser.option("--batch", type=whole, default=None, metavar="N", help="batch size of a model's inputs, however they were found")
@@ -263,8 +266,8 @@ def _audited(options: argparse.Namespace, rest: Sequence[str]) -> Report:
     spec = parse_target(rest)
     if options.loss:
         parse_function(options.loss, "--loss")
-    if (inputs or options.loss) and not spec.is_attribute:
-        option = "--input" if inputs else "--loss"
+    if (inputs or options.loss or options.init) and not spec.is_attribute:
+        option = "--input" if inputs else "--loss" if options.loss else "--init"
         raise UsageError(f"{option} goes with a model, as in `model.py:Net`; `{spec.place}` is run as a program, which has its own")
     _check_output(options.output)
     screen = read_screen(options)
@@ -279,6 +282,8 @@ def _audited(options: argparse.Namespace, rest: Sequence[str]) -> Report:
         seed=options.seed,
         compiles=options.compile,
         scale=Scale(options.fake, options.batch, options.seq),
+        init=options.init,
+        evaluates=options.eval,
         draws=wants_backward_drawing(options),
         param=getattr(options, "param", ()),
     )

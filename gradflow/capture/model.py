@@ -7,8 +7,9 @@ cent of a step. Only where there is something to explain the step runs again fro
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -38,12 +39,16 @@ def audit_model(
     draws: bool = False,
     focus: Sequence[str] = (),
     fake: FakeMode | None = None,
+    others: Callable[[], Sequence[OtherCall]] = tuple,
+    name: str = "",
 ) -> Recording:
     """The recording of `steps` training steps of `model(*args, **kwargs)`.
 
     Without an optimizer nothing is stepped, and parameters that are all zero are jittered first, so that a zero start hides nothing.
     `draws`: the backward graph is drawn too. Of the parameters that a pattern in `focus` names more is told, and the flow is recorded.
     `fake`: the mode that is on and that the model was built in; the flow is recorded then, since the run costs next to nothing.
+    `others`: further calls of the model, asked for where the first leaves a parameter without a gradient; each is a step then.
+    `name`: what the model is called where no variable of the program's holds it.
 
     Raises:
         NothingToAudit: where the output holds nothing to take a gradient of.
@@ -55,16 +60,27 @@ def audit_model(
     run = TrainingStep(model, args, kwargs or {}, loss, optimizer)
     if not focus and fake is None:
         with Snapshot(model, args, kwargs or {}, optimizer):
-            recording = _watched(run, steps, target, trace=False, draws=draws)
+            recording = _watched(run, steps, target, trace=False, draws=draws, name=name)
         if not _needs_explaining(recording):
             return recording
+    run.others = tuple(others()) if fake is None else ()
+    steps += len(run.others)
     with Snapshot(model, args, kwargs or {}, optimizer):
-        recording = _watched(run, steps, target, trace=True, draws=draws, focus=focus)
+        recording = _watched(run, steps, target, trace=True, draws=draws, focus=focus, name=name)
     return recording if fake is None else replace(recording, notes=(*recording.notes, *fake.notes))
 
 
+@dataclass(frozen=True, slots=True)
+class OtherCall:
+    """A further call of the same model: its inputs, and whether the model is in training mode then."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    training: bool
+
+
 class TrainingStep:
-    """One training step of the audited call."""
+    """One training step of the audited call; after the first, of the `others`, each once."""
 
     def __init__(
         self,
@@ -79,9 +95,14 @@ class TrainingStep:
         self.kwargs = kwargs
         self.loss = loss
         self.optimizer = optimizer
+        self.others: tuple[OtherCall, ...] = ()
 
-    def take(self) -> None:
+    def take(self, number: int = 0) -> None:
         """Forward, loss, backward, and the optimizer's step where there is one."""
+        if 0 < number <= len(self.others):
+            other = self.others[number - 1]
+            self.args, self.kwargs = other.args, other.kwargs
+            self.model.train(other.training)
         if self.optimizer is not None:
             self.optimizer.zero_grad()
         value = self.loss_value()
@@ -132,7 +153,9 @@ def _takes_two(loss: Callable[..., Any]) -> bool:
     return len(required) == 2
 
 
-def _watched(run: TrainingStep, steps: int, target: Target, *, trace: bool, draws: bool, focus: Sequence[str] = ()) -> Recording:
+def _watched(
+    run: TrainingStep, steps: int, target: Target, *, trace: bool, draws: bool, focus: Sequence[str] = (), name: str = ""
+) -> Recording:
     session = Session(steps=steps, trace=trace, draws=draws, focus=focus)
     session.install()
     try:
@@ -143,9 +166,12 @@ def _watched(run: TrainingStep, steps: int, target: Target, *, trace: bool, draw
         else:
             _jitter(run.model)
         with torch.enable_grad():
-            for _ in range(steps):
-                run.take()
+            for number in range(steps):
+                run.take(number)
         session.uninstall()
+        session.look(sys._getframe(1))
+        for root in session.roots:
+            root.name = root.name or (name if root.module is run.model else "")
         return session.recording(target)
     finally:
         session.uninstall()

@@ -91,14 +91,11 @@ def test_a_failing_sys_exit_after_judged_steps_is_a_partial_audit(tmp_path: Path
     assert run.document["message"] == "the program ended itself by sys.exit(3) after a step had been judged"
 
 
-def test_a_script_of_classes_gets_the_command_that_audits_the_class(tmp_path: Path) -> None:
-    text = "from torch import nn\nclass Net(nn.Module):\n    def forward(self, image, mask, scale=1.0):\n        return image\n"
+def test_a_class_without_parameters_has_nothing_to_judge(tmp_path: Path) -> None:
+    text = "from torch import nn\nclass Net(nn.Module):\n    def forward(self, image, scale=1.0):\n        return image\n"
     run = audit_text(tmp_path, text)
     assert run.outcome == (2, "nothing")
-    assert run.sentence == (
-        "it defines Net, but calls no model and runs no backward pass; to audit the class, with sizes of your own: "
-        "gradflow audit --input 'image=float32[2,...]' --input 'mask=float32[2,...]' train.py:Net"
-    )
+    assert run.sentence == "`Net` has no parameter that could be trained, so there is nothing to judge"
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -84,12 +85,6 @@ WRONG = {
         "`model.py:number` is a int: expected an nn.Module class, a model or a function that makes one",
     ),
     "makes no model": (["model.py:build_nothing"], "usage", "`model.py:build_nothing()` returned a int: expected an nn.Module"),
-    "needs arguments": (
-        ["model.py:Wide"],
-        "usage",
-        "`model.py:Wide` needs arguments (width, depth) to be built: write `def gradflow_model(): return Wide(...)` in model.py and "
-        "audit model.py:gradflow_model",
-    ),
     "no module": (["nowhere.net:Net"], "usage", "no module named `nowhere.net` in the working directory or among the installed packages"),
     "no loss": ([*INPUT, "--loss", "model.py:cost", "model.py:Net"], "usage", "--loss: `model.py` has no function `cost`"),
 }
@@ -102,7 +97,17 @@ def test_each_wrong_model_is_told_in_one_sentence(words: list[str], outcome: str
     assert run.sentence == sentence
 
 
-@pytest.mark.parametrize("words", [[], ["--input", "y=float32[3,4]"], ["--input", "float32[3,4]"] * 3])
+def test_arguments_and_inputs_that_nobody_gave_are_made_up_and_told(folder: Path) -> None:
+    run = audit(folder, "model.py:Wide")
+    assert run.outcome == (0, "clean")
+    command = run.document["target"]["reproduce"]
+    assert command.startswith("gradflow audit --init 'width=") and command.endswith(" model.py:Wide")
+    again = audit(folder, *shlex.split(command)[2:])
+    assert again.outcome == (0, "clean")
+    assert [row["verdict"] for row in again.document["parameters"]] == [row["verdict"] for row in run.document["parameters"]]
+
+
+@pytest.mark.parametrize("words", [["--input", "y=float32[3,4]"], ["--input", "float32[3,4]"] * 3])
 def test_inputs_that_do_not_fit_name_those_that_do(words: list[str], folder: Path) -> None:
     run = audit(folder, *words, "model.py:Net")
     assert run.outcome == (2, "usage")

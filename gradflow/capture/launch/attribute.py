@@ -1,6 +1,6 @@
 """Loads the model that `file.py:attr` or `pkg.mod:attr` names, with its inputs and loss, and audits it. Runs in the child process.
 
-The user's own exceptions pass through; what is wrong with the target or a hook is said in one sentence.
+What nobody has given is guessed. The user's own exceptions pass through; what is wrong with the target or a hook is said in one sentence.
 """
 
 from __future__ import annotations
@@ -16,14 +16,18 @@ from typing import Any
 import torch
 
 from gradflow.capture.fake import FakeMode, build, fake_mode
+from gradflow.capture.guess.target import model_classes, subject_of
+from gradflow.capture.launch.guessed import Guess, called_with, guess_file, guess_inputs, guess_subject
 from gradflow.capture.launch.inputs import InputSpec, build_inputs
 from gradflow.capture.launch.job import Job
 from gradflow.capture.launch.main_module import import_file, import_named
 from gradflow.capture.launch.scale import resized
 from gradflow.capture.launch.target import Form, TargetSpec, parse_function
-from gradflow.capture.model import audit_model
-from gradflow.errors import TargetError, UsageError
+from gradflow.capture.model import OtherCall, audit_model
+from gradflow.errors import NothingToAudit, TargetError, UsageError
 from gradflow.graph.recording import Recording, Target, TargetKind
+
+_SECONDS = 120.0
 
 Loss = Callable[..., torch.Tensor]
 
@@ -42,11 +46,94 @@ def audit_attribute(job: Job) -> Recording:
         module = _import(job.spec)
         found = _find(module, job.spec)
         kind = TargetKind.CLASS if isinstance(found, type) else TargetKind.MODULE
+        target = replace(job.target, kind=kind)
+        hooked = hasattr(module, "gradflow_inputs")
+        subject = subject_of(module, job.spec.attribute)
+        if isinstance(found, type) and subject is not None and not job.init and not hooked and (_needed(found) or not job.inputs):
+            guess = guess_subject(subject, _seconds(job), stack, job.inputs or None)
+            return audit_guess(guess, module, job, target, mode)
         if mode is not None:
-            model = _build(found, job.spec)
+            model = _build(found, job)
         else:
-            model, mode = build(lambda: _build(found, job.spec), stack)
-        return _audit(model, module, job, replace(job.target, kind=kind), mode)
+            model, mode = build(lambda: _build(found, job), stack)
+        if job.inputs or hooked:
+            return _audit(model, module, job, target, mode)
+        guess = guess_inputs(model, job.spec.attribute, job.init, subject, _seconds(job))
+        return audit_guess(guess, module, job, target, mode)
+
+
+def audit_file(module: ModuleType, job: Job, target: Target) -> Recording:
+    """The recording of what a file that trains nothing has: a model in one of its variables, else the main one of its classes.
+
+    Raises:
+        TargetError: nothing in it can be built and called, with the reasons.
+    """
+    with contextlib.ExitStack() as stack:
+        mode = stack.enter_context(fake_mode()) if job.scale.fake else None
+        for name, model in _live_models(module):
+            guess = guess_inputs(model, name, "", subject_of(module, type(model).__name__), _seconds(job))
+            return audit_guess(guess, module, job, replace(target, kind=TargetKind.MODULE), mode)
+        guess = guess_file(module, _seconds(job), stack)
+        return audit_guess(guess, module, job, replace(target, kind=TargetKind.CLASS), mode)
+
+
+def audit_guess(guess: Guess, module: ModuleType, job: Job, target: Target, mode: FakeMode | None) -> Recording:
+    """The recording of a guessed call, of further ones where it leaves a parameter without a gradient, with the words to repeat it."""
+    args, kwargs = resized(*guess.call.build(), job.scale)
+    guess.model.train(not (guess.call.evaluating or job.evaluates))
+    recording = audit_model(
+        guess.model,
+        args,
+        kwargs,
+        loss=_loss(module, job.loss),
+        target=replace(target, reproduce=_words(guess, job)),
+        draws=job.draws,
+        focus=job.focus,
+        fake=mode or guess.mode,
+        name=_variable(guess),
+        others=lambda: [OtherCall(*resized(*call.build(), job.scale), not call.evaluating) for call in guess.others()],
+    )
+    if not recording.parameters:
+        raise NothingToAudit(f"`{type(guess.model).__name__}` has no parameter that could be trained, so there is nothing to judge")
+    return replace(recording, guessed=guess.call.text, notes=(*guess.notes, *recording.notes))
+
+
+def has_models(module: ModuleType) -> bool:
+    """Whether the file holds a model, or a class of its own to build one from."""
+    return bool(model_classes(module) or _live_models(module))
+
+
+def _live_models(module: ModuleType) -> list[tuple[str, torch.nn.Module]]:
+    """The models that the file's own variables hold, the largest first; none that is a part of another."""
+    held = {name: value for name, value in vars(module).items() if isinstance(value, torch.nn.Module) and list(value.parameters())}
+    parts = {id(part) for value in held.values() for part in list(value.modules())[1:]}
+    whole = [(name, value) for name, value in held.items() if id(value) not in parts]
+    return sorted(whole, key=lambda entry: -len(list(entry[1].parameters())))
+
+
+def _variable(guess: Guess) -> str:
+    """What the model is called: by the file's own variable, where it holds it."""
+    return guess.attribute if guess.init is None and guess.attribute.isidentifier() else "model"
+
+
+def _words(guess: Guess, job: Job) -> str:
+    """The command line that audits just this again."""
+    place = job.spec.place
+    words = ["gradflow", "audit"]
+    if guess.init:
+        words += ["--init", guess.init]
+    for option in guess.call.options:
+        words += ["--input", option]
+    if guess.call.evaluating or job.evaluates:
+        words.append("--eval")
+    if job.loss:
+        words += ["--loss", job.loss]
+    return shlex.join([*words, *job.scale.words, f"{place}:{guess.attribute}"])
+
+
+def _seconds(job: Job) -> float:
+    """How long may be searched: half of the time that is given."""
+    return (job.seconds or _SECONDS) / 2
 
 
 def load_model(
@@ -54,7 +141,7 @@ def load_model(
 ) -> tuple[torch.nn.Module, tuple[Any, ...], dict[str, Any], Loss | None]:
     """The model that `spec` names, its positional and keyword inputs, and its loss function. Raises as `audit_attribute` does."""
     module = _import(spec)
-    model = _build(_find(module, spec), spec)
+    model = _made(_find(module, spec), spec)
     args, kwargs = _inputs(model, module, inputs)
     return model, args, kwargs, _loss(module, loss)
 
@@ -66,17 +153,11 @@ def _import(spec: TargetSpec) -> ModuleType:
 def audit_hooks(module: ModuleType, job: Job, target: Target) -> Recording:
     """The recording of the model that the program's own `gradflow_model()` makes."""
     spec = replace(job.spec, attribute="gradflow_model")
-    return _audit(_build(module.gradflow_model, spec), module, job, target)
-
-
-def command_for_class(main: ModuleType, name: str, spec: TargetSpec) -> str:
-    """The command line that audits class `name` of the program, with a place for each input that its `forward` needs."""
-    found = getattr(main, name, None)
-    names = _needed(found.forward, skip=1) if isinstance(found, type) and hasattr(found, "forward") else []
-    words = ["gradflow", "audit"]
-    for argument in names:
-        words += ["--input", f"{argument}=float32[2,...]"]
-    return shlex.join([*words, f"{spec.place}:{name}"])
+    model = _made(module.gradflow_model, spec)
+    if hasattr(module, "gradflow_inputs") or job.inputs:
+        return _audit(model, module, job, target)
+    guess = guess_inputs(model, "gradflow_model", "", None, _seconds(job))
+    return audit_guess(guess, module, job, target, None)
 
 
 def _find(module: ModuleType, spec: TargetSpec) -> Any:
@@ -94,7 +175,19 @@ def _is_model(value: Any) -> bool:
     return isinstance(value, type) and issubclass(value, torch.nn.Module)
 
 
-def _build(found: Any, spec: TargetSpec) -> torch.nn.Module:
+def _build(found: Any, job: Job) -> torch.nn.Module:
+    """The model that `found` is, or makes when it is called with the arguments of `--init`."""
+    if not job.init:
+        return _made(found, job.spec)
+    if not callable(found) or isinstance(found, torch.nn.Module):
+        raise UsageError(f"--init goes with a class or a function, and `{job.spec.attribute}` is a {type(found).__name__}")
+    made = called_with(found, job.init)
+    if not isinstance(made, torch.nn.Module):
+        raise TargetError(f"`{job.spec.attribute}({job.init})` returned a {type(made).__name__}: expected an nn.Module")
+    return made
+
+
+def _made(found: Any, spec: TargetSpec) -> torch.nn.Module:
     """The model that `found` is or makes when called without arguments."""
     if isinstance(found, torch.nn.Module):
         return found
@@ -104,7 +197,7 @@ def _build(found: Any, spec: TargetSpec) -> torch.nn.Module:
     needed = _needed(found)
     if needed:
         hook = BUILT_BY_HOOK.format(name=spec.attribute, file=spec.place)
-        raise TargetError(f"`{name}` needs arguments ({', '.join(needed)}) to be built: {hook}")
+        raise TargetError(f"`{name}` needs arguments ({', '.join(needed)}) to be built: give them by --init 'name=value', or {hook}")
     made = found()
     if not isinstance(made, torch.nn.Module):
         raise TargetError(f"`{name}()` returned a {type(made).__name__}: expected an nn.Module")
@@ -113,7 +206,11 @@ def _build(found: Any, spec: TargetSpec) -> torch.nn.Module:
 
 def _audit(model: torch.nn.Module, module: ModuleType, job: Job, target: Target, mode: FakeMode | None = None) -> Recording:
     args, kwargs = resized(*_inputs(model, module, job.inputs), job.scale)
-    return audit_model(model, args, kwargs, loss=_loss(module, job.loss), target=target, draws=job.draws, focus=job.focus, fake=mode)
+    if job.evaluates:
+        model.eval()
+    return audit_model(
+        model, args, kwargs, loss=_loss(module, job.loss), target=target, draws=job.draws, focus=job.focus, fake=mode, name="model"
+    )
 
 
 def _inputs(model: torch.nn.Module, module: ModuleType, inputs: tuple[InputSpec, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from types import FrameType
 from typing import NoReturn
@@ -123,9 +124,9 @@ class Child:
         return Ending(Way.ENDED, self._recording())
 
     def _end_without_backward(self, session: Session) -> Ending:
-        """The program made no backward pass: its own hook functions, else the last call that it made, are audited instead."""
+        """The program made no backward pass: its hook functions, else its last call, else its models and classes are audited."""
         # Imported late: it needs what only models named by attribute and hook functions need.
-        from gradflow.capture.launch.attribute import audit_hooks, command_for_class
+        from gradflow.capture.launch.attribute import audit_file, audit_hooks, has_models
 
         main = sys.modules["__main__"]
         if hasattr(main, "gradflow_model"):
@@ -141,17 +142,19 @@ class Child:
             return Ending(Way.ENDED, self._recording())
         self.target = replace(self.target, kind=self.job.target.kind)
         session.uninstall()
-        if session.class_names:
-            command = command_for_class(main, session.class_names[-1], self.job.spec)
-            found = f"it defines {', '.join(session.class_names)}, but calls no model and runs no backward pass"
-            return Ending(Way.REFUSED, None, f"{found}; to audit the class, with sizes of your own: {command}")
+        if has_models(main):
+            return self._audited(lambda: audit_file(main, self.job, self.target))
         return Ending(Way.REFUSED, None, "the program ran to its end and made no backward pass, so there is nothing to judge")
 
     def _audit_attribute(self) -> Ending:
         from gradflow.capture.launch.attribute import audit_attribute
 
+        return self._audited(lambda: audit_attribute(self.job))
+
+    def _audited(self, audit: Callable[[], Recording]) -> Ending:
+        """The ending that an audit of a model gives: the user's file may raise anything in it."""
         try:
-            return Ending(Way.ENDED, self._with_notes(audit_attribute(self.job)))
+            return Ending(Way.ENDED, self._with_notes(audit()))
         except SystemExit as error:
             return Ending(Way.EXITED, None, f"the file ended itself by sys.exit({_short(error.code)}) while it was imported")
         except BaseException as error:  # noqa: BLE001 - the user's file may raise anything

@@ -93,6 +93,14 @@ def build_inputs(specs: Sequence[InputSpec], seed: int = 0) -> tuple[tuple[Any, 
     return tuple(args), kwargs
 
 
+def text_of(spec: InputSpec) -> str:
+    """The value as it is written after the name."""
+    if isinstance(spec, ValueSpec):
+        return spec.text
+    bound = f"<{spec.below}" if spec.dtype in INTEGER and spec.below != DEFAULT_BELOW else ""
+    return f"{spec.dtype}[{','.join(map(str, spec.shape))}]{bound}"
+
+
 def _looks_like_a_value(text: str) -> bool:
     """Whether an input without a name may be a value of more than one tensor, rather than a tensor misspelt."""
     return re.match(r"[\[({'\"\d-]|(None|True|False)$|[A-Za-z_]\w*\(", text) is not None or "==" in text

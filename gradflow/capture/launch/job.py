@@ -26,8 +26,9 @@ class Job:
     `ranks` is the directory in which further processes of the program report, `injector` the one that reaches them by PYTHONPATH.
     `seed`: of all random numbers, None where the program is left to itself. `compiles`: `torch.compile` works as it does without us.
     `draws`: the first backward graph is drawn, while its tensors are there. `focus`: patterns of parameters to look at more closely.
-    `layers`: paths of modules to freeze in training step `steps`, in place of an audit, within so many `seconds`.
-    `scale`: fake tensors, and sizes of inputs. `folder`: where gradflow was started, which paths in the report are relative to.
+    `layers`: paths of modules to freeze in training step `steps`, in place of an audit. `seconds`: how long the child may take.
+    `scale`: fake tensors, and sizes of inputs. `init`: arguments of a class, as in a call of it. `evaluates`: the model is in eval mode.
+    `folder`: where gradflow was started, which paths in the report are relative to, wherever the program goes.
     `way`: the one way in which this process freezes the layers, empty where it forks for each.
     """
 
@@ -47,6 +48,8 @@ class Job:
     layers: tuple[str, ...] = ()
     seconds: float = 0.0
     scale: Scale = AS_IT_IS
+    init: str = ""
+    evaluates: bool = False
     folder: str = ""
     way: str = ""
 

@@ -68,6 +68,8 @@ def run_target(
     layers: tuple[str, ...] = (),
     way: str = "",
     scale: Scale = AS_IT_IS,
+    init: str = "",
+    evaluates: bool = False,
 ) -> Ending:
     """How the audit of the target in a child process ended.
 
@@ -81,6 +83,8 @@ def run_target(
         layers: paths of modules to freeze in every way in training step `steps`, in place of an audit.
         way: the one way to freeze them, empty for all.
         scale: fake tensors, and sizes of inputs.
+        init: arguments of a class, as in a call of it.
+        evaluates: a model is audited in eval mode.
 
     Raises:
         TargetCrashed: the file is no valid Python; nothing was run then.
@@ -94,6 +98,7 @@ def run_target(
         os.mkdir(injector)
         Path(injector, "sitecustomize.py").write_text(sitecustomize(injector, job_file), encoding="utf-8")
         job = Job(spec, target, steps, inputs, loss, ending, spare, ranks, injector, seed, compiles, draws, focus, layers, timeout, scale)
+        job = replace(job, init=init, evaluates=evaluates)
         write_atomically(job_file, replace(job, folder=os.getcwd(), way=way))
         try:
             with _started(job, job_file, quiet) as (child, wire):
