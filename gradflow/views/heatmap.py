@@ -10,7 +10,7 @@ from gradflow.verdict import Verdict
 from gradflow.views.drawing import Box, Drawing, Grid
 from gradflow.views.words import headline, plural, worst_of
 
-MOST_ROWS = 40
+MOST_ROWS = 64
 MOST_COLUMNS = 60
 LEVELS = 8
 DECADES = 8

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -13,7 +14,7 @@ import pytest
 
 import gradflow.draw
 from gradflow.cli import main
-from gradflow.cli_pictures import split_graph_words
+from gradflow.cli_pictures import split_graph_words, wants_backward_drawing
 
 SCRIPT = """\
 import torch
@@ -64,6 +65,20 @@ class Parser:
 )
 def test_options_of_graph_stand_on_either_side_of_the_target(words: list[str], ours: list[str], rest: list[str]) -> None:
     assert split_graph_words(Parser(), words) == (ours, rest)
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        ({"view": "autograd", "output": "x.svg"}, True),
+        ({"view": "modules", "output": "x.JSON"}, True),
+        ({"view": "modules", "output": "x.svg"}, False),
+        ({"graph": True, "output": ""}, True),
+        ({"graph": False, "output": "x.json"}, False),
+    ],
+)
+def test_torchviz_draws_where_its_drawing_is_shown_or_kept(options: dict[str, object], wanted: bool) -> None:
+    assert wants_backward_drawing(Namespace(**options)) is wanted
 
 
 def test_graph_draws_a_script_and_exits_as_its_audit(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

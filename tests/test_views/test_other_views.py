@@ -12,6 +12,7 @@ from gradflow.report import StepRow
 from gradflow.verdict import Verdict
 from gradflow.views import draw_view
 from gradflow.views.drawing import Card, Excerpt, Flow, Grid, Join, Pill
+from gradflow.views.heatmap import MOST_ROWS
 
 
 def test_operations_shows_each_call_inside_its_module() -> None:
@@ -83,6 +84,6 @@ def test_many_steps_share_columns_and_a_missing_gradient_shows_through() -> None
 
 
 def test_many_layers_are_taken_together_by_the_module_around() -> None:
-    rows = draw_view(examples.gpt(30), "heatmap").boxes[0].shape
+    rows = draw_view(examples.gpt(50), "heatmap").boxes[0].shape
     assert isinstance(rows, Grid)
-    assert len(rows.rows) <= 40 and "h.7" in {name for name, _, _ in rows.rows}
+    assert len(rows.rows) <= MOST_ROWS and "h.7" in {name for name, _, _ in rows.rows}
