@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 import io
 import linecache
+import os
+import re
 import signal
 import threading
 import traceback
@@ -18,6 +20,13 @@ from types import FrameType, TracebackType
 from typing import Any
 
 import torch
+
+_CUDA = re.compile(r"not compiled with CUDA|No CUDA GPUs|no NVIDIA driver|CUDA is not available|Cannot access accelerator device|libcuda")
+_NETWORK = re.compile(
+    r"URLError|ConnectionError|ConnectTimeout|MaxRetryError|LocalEntryNotFound|OfflineMode|couldn't connect|offline mode"
+    r"|Name or service not known|Temporary failure in name resolution|Network is unreachable"
+    r"|NewConnectionError|HTTPError|RemoteDisconnected|connection error"
+)
 
 
 class TooSlow(Exception):
@@ -59,8 +68,32 @@ class Failure:
         return str(self.error)
 
     @property
+    def place(self) -> tuple[str, str, int, int]:
+        """Where it was raised: the kind of error, the innermost line, and the layer that was running. Two tries that fail in one place
+        have got equally far, whatever the numbers in their messages."""
+        spot = next((spot for spot in reversed(self.spots) if f"{os.sep}torch{os.sep}" not in spot.file), None)
+        at = (spot.file, spot.line) if spot is not None else ("", 0)
+        return (type(self.error).__name__, *at, id(self.leaf.layer) if self.leaf is not None else 0)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether no other argument would help: it wants a device or a network that is not there."""
+        return bool(self._wanted)
+
+    @property
+    def _wanted(self) -> str:
+        line = next((f" (line {spot.line})" for spot in reversed(self.spots) if f"{os.sep}torch{os.sep}" not in spot.file), "")
+        if _CUDA.search(self.message):
+            return f"it needs CUDA{line}, which is not to be had here"
+        if _NETWORK.search(f"{type(self.error).__name__}: {self.message}"):
+            return f"it fetches weights{line}, and there is no network"
+        return ""
+
+    @property
     def sentence(self) -> str:
         """The error in one short line."""
+        if self._wanted:
+            return self._wanted
         first = next(iter(self.message.strip().splitlines()), "")
         return f"{type(self.error).__name__}: {first[:160]}" if first else type(self.error).__name__
 

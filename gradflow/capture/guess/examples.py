@@ -129,8 +129,8 @@ def _examples_of_block(body: list[ast.stmt], place: str, names: frozenset[str]) 
         targets = statement.targets if isinstance(statement, ast.Assign) else []
         variable = targets[0].id if len(targets) == 1 and isinstance(targets[0], ast.Name) else ""
         for call in _own_calls(statement):
-            name = _last_name(call.func)
-            if name in names:
+            name = _callee(call.func, names)
+            if name:
                 built.append((name, call, variable, index))
         if variable and isinstance(statement, ast.Assign) and not _self_made(statement.value, variable):
             assigned[variable] = statement.value
@@ -153,6 +153,15 @@ def _own_calls(statement: ast.stmt) -> Iterator[ast.Call]:
         if isinstance(node, ast.Call):
             yield node
         todo += [child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.stmt)]
+
+
+def _callee(function: ast.expr, names: frozenset[str]) -> str:
+    """What of `names` is called; `Net.from_name` where it is a method that makes a `Net` without fetching its weights."""
+    if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name) and function.value.id in names:
+        made = re.match(r"(from|build|create|make)", function.attr) and function.attr != "from_pretrained"
+        return f"{function.value.id}.{function.attr}" if made else ""
+    name = _last_name(function)
+    return name if name in names else ""
 
 
 def _last_name(function: ast.expr) -> str:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import re
+
 from torch import nn
 
 from gradflow.capture.guess.sizes import Sizes
 
+_SIDEWAYS = re.compile(r"time|temb|t_emb|sigma|(^|[._])pos|cond|label|class_emb|y_emb|style|mapping|noise_level")
+"""Layers of a condition: they often stand first, and what they take is not the main input."""
+
 
 def input_of_first_layer(model: nn.Module, sizes: Sizes) -> str:
     """The text of an input for the first layer that says what it takes."""
-    for layer in model.modules():
-        text = input_of(layer, sizes)
-        if text:
-            return text
+    for sideways in (False, True):
+        for name, layer in model.named_modules():
+            text = input_of(layer, sizes) if bool(_SIDEWAYS.search(name)) == sideways else ""
+            if text:
+                return text
     return f"float32[{sizes.batch},{sizes.channels},{sizes.image},{sizes.image}]"
 
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from gradflow.capture.guess.compared import ABSENT
+from gradflow.capture.guess.compared import Told
 from gradflow.capture.guess.usual import usual_value
 
 _USUAL: tuple[tuple[str, Any], ...] = (
@@ -42,7 +42,7 @@ class Made:
         self.__dict__.update(known)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or self.words.get(name) is ABSENT:
+        if name.startswith("__") or self.words.get(name) is Told.ABSENT:
             raise AttributeError(name)
         value: Any = self._value(name)
         self.__dict__[name] = value
@@ -72,12 +72,16 @@ class Made:
         return f"Made({', '.join(f'{name}={_text(value)}' for name, value in self.__dict__.items())})"
 
     def _value(self, name: str) -> Any:
-        if name in self.words:
-            return self.words[name]
+        told = self.words.get(name)
+        if told is Told.NESTED:
+            return type(self)()
+        if told is not None and told is not Told.SEVERAL:
+            return told
         if _SPACE.search(name):
             return type(self)(shape=(8,), n=4)
         known = [value for pattern, value in _USUAL if re.search(pattern, name)]
-        return known[0] if known else _value(name)
+        value = known[0] if known else _value(name)
+        return (value, value) if told is Told.SEVERAL and not isinstance(value, (tuple, str)) else value
 
 
 def made_with(words: Mapping[str, Any]) -> type[Made]:

@@ -7,6 +7,7 @@ bounded in tries and seconds.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -38,7 +39,11 @@ _DEEPEST, _SHARE_OF_A_PART = 2, 0.3
 _MOST_PARAMETERS = 200_000_000
 """A larger model is made smaller, where its sizes have usual names: 800 MB of float32, and some seconds for each try."""
 
+_MENDS = 16
+"""Ways of mending one failure that are tried, the surest first."""
+
 T = TypeVar("T")
+Place = tuple[str, str, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +113,7 @@ def build(subject: Subject, deadline: Deadline, depth: int = 0) -> Iterator[tupl
     parts: dict[str, str] = {}
     for proposed in constructions(subject):
         first: Failure | None = None
-        todo, errors = deque([proposed]), set[str]()
+        todo, errors = deque([proposed]), set[Place]()
         tries = 0
         while todo and tries < _TRIES_TO_BUILD and deadline.left():
             construction = todo.popleft()
@@ -119,10 +124,15 @@ def build(subject: Subject, deadline: Deadline, depth: int = 0) -> Iterator[tupl
             whole, failure = _with_parts(construction, subject, parts, deadline, depth)
             if failure is None:
                 model, failure = _built(whole, subject, deadline)
-            if failure is None:
-                yield model
-                break
+                if failure is None:
+                    yield model
+                    break
+                # a configuration made up as it is read has told by now which fields it has
+                construction = model[0] if "Made(" in whole.text else construction
             first = first or failure
+            if failure.is_final:
+                yield proposed, failure
+                return
             _queue(todo, mended_constructions(construction, failure, subject), failure, errors)
         else:
             if first is not None:
@@ -161,7 +171,9 @@ def _built(construction: Construction, subject: Subject, deadline: Deadline) -> 
         torch.manual_seed(0)
         values.update((name or f"*{index}", evaluate(text, scope)) for index, (name, text) in enumerate(construction.arguments))
         positional = [value for name, value in values.items() if name.startswith("*")]
-        return scope[construction.callee](*positional, **{name: value for name, value in values.items() if not name.startswith("*")})
+        return evaluate(construction.callee, scope)(
+            *positional, **{name: value for name, value in values.items() if not name.startswith("*")}
+        )
 
     with _no_giant():
         made, failure = attempt(make, min(_SECONDS_A_TRY, deadline.left()))
@@ -170,7 +182,7 @@ def _built(construction: Construction, subject: Subject, deadline: Deadline) -> 
     if failure is None and not isinstance(made, torch.nn.Module):
         failure = Failure(TypeError(f"{construction.callee} made a {type(made).__name__}, and no nn.Module"), ())
     written = tuple((name, value.text() if isinstance(value := values.get(name), Made) else text) for name, text in construction.arguments)
-    done = Construction(construction.callee, written, construction.rule, construction.example, construction.mendable)
+    done = replace(construction, arguments=written)
     return (done, made), failure
 
 
@@ -179,14 +191,14 @@ def _no_giant() -> contextlib.AbstractContextManager[None]:
     return contextlib.nullcontext() if detect_fake_mode() is not None else stopped_at(_MOST_PARAMETERS)
 
 
-def _queue(todo: deque[T], mended: Iterable[T], failure: Failure, errors: set[str]) -> None:
-    """Puts what may do better in line: first, if the error is new, else last."""
-    fresh = list(mended)
-    if failure.sentence in errors:
+def _queue(todo: deque[T], mended: Iterable[T], failure: Failure, errors: set[Place]) -> None:
+    """Puts what may do better in line: first, if nothing failed there before, else last."""
+    fresh = list(itertools.islice(mended, _MENDS))
+    if failure.place in errors:
         todo.extend(fresh)
     else:
         todo.extendleft(reversed(fresh))
-    errors.add(failure.sentence)
+    errors.add(failure.place)
 
 
 def configuration_classes(made: Any) -> dict[str, type]:
@@ -209,7 +221,7 @@ def find_call(model: torch.nn.Module, construction: Construction, subject: Subje
     for number, proposed in enumerate(inputs.propose(model, construction, subject)):
         if number >= _PROPOSALS + 4:
             break
-        todo, errors = deque([proposed]), set[str]()
+        todo, errors = deque([proposed]), set[Place]()
         while todo and tries < _TRIES_TO_CALL and deadline.left():
             call = todo.popleft()
             if (call.options, call.evaluating) in seen:
@@ -219,7 +231,9 @@ def find_call(model: torch.nn.Module, construction: Construction, subject: Subje
             failure = try_call(model, call, min(_SECONDS_A_TRY, deadline.left()))
             if failure is None:
                 return call
-            first = first or failure
+            first = failure if failure.is_final else first or failure
+            if failure.is_final:
+                return failure
             _queue(todo, mended_calls(call, failure, model, sizes), failure, errors)
     return first or Failure(TypeError("its forward takes nothing that could be guessed"), ())
 

@@ -67,6 +67,11 @@ def sizes_of(model: torch.nn.Module, construction: Construction) -> Sizes:
     return Sizes(batch=BATCH, **values)
 
 
+def stated(model: torch.nn.Module, construction: Construction, names: tuple[str, ...]) -> int:
+    """The first size of one of these names that the model states, 0 where it states none."""
+    return _first(names, list(_sources(model, construction)))
+
+
 def _sources(model: torch.nn.Module, construction: Construction) -> Iterator[Mapping[str, Any]]:
     """Where names of sizes stand, the nearest first."""
     yield {name: value for name, text in construction.arguments if name and (value := _number(text)) is not None}

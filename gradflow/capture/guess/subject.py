@@ -6,7 +6,7 @@ import ast
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gradflow.capture.guess.examples import Example
@@ -39,6 +39,7 @@ class Construction:
     rule: str = ""
     example: Example | None = field(default=None, compare=False)
     mendable: bool = True
+    defaults: tuple[tuple[str, str], ...] = field(default=(), compare=False)
 
     @property
     def text(self) -> str:
@@ -51,8 +52,8 @@ class Construction:
         return ", ".join(f"{name}={text}" if name else text for name, text in self.arguments)
 
     def given(self) -> dict[str, str]:
-        """The named arguments, and the fields of those that are a call themselves as `config.width`."""
-        whole = {name: text for name, text in self.arguments if name}
+        """The named arguments, the defaults that it knows of, and the fields of an argument that is a call itself as `config.width`."""
+        whole = {**dict(self.defaults), **{name: text for name, text in self.arguments if name}}
         return {**whole, **{f"{name}.{field}": value for name, text in whole.items() for field, value in _fields(text).items()}}
 
     def with_argument(self, name: str, text: str) -> Construction:
@@ -63,13 +64,17 @@ class Construction:
         given = [(known, text if known == name else value) for known, value in self.arguments]
         if name not in {known for known, _ in given}:
             given.append((name, text))
-        return Construction(self.callee, tuple(given), self.rule, self.example, self.mendable)
+        return replace(self, arguments=tuple(given))
 
     def without(self, name: str) -> Construction:
         """The same without one named argument."""
-        return Construction(
-            self.callee, tuple(entry for entry in self.arguments if entry[0] != name), self.rule, self.example, self.mendable
-        )
+        return replace(self, arguments=tuple(entry for entry in self.arguments if entry[0] != name))
+
+    def with_defaults(self, function: Any) -> Construction:
+        """The same that knows the simple values which the arguments that it does not give have by default."""
+        simple = (int, float, str, bool, tuple, list, type(None))
+        known = {name: entry.default for name, entry in parameters_of(function).items() if isinstance(entry.default, simple)}
+        return replace(self, defaults=tuple((name, repr(value)) for name, value in known.items()))
 
 
 def _fields(text: str) -> dict[str, str]:
@@ -77,13 +82,18 @@ def _fields(text: str) -> dict[str, str]:
     if not re.match(r"[A-Za-z_]\w*\(", text):
         return {}
     call = ast.parse(text, mode="eval").body
-    return {entry.arg: ast.unparse(entry.value) for entry in call.keywords if entry.arg} if isinstance(call, ast.Call) else {}
+    held = {entry.arg: ast.unparse(entry.value) for entry in call.keywords if entry.arg} if isinstance(call, ast.Call) else {}
+    return {**held, **{f"{name}.{field}": value for name, inner in held.items() for field, value in _fields(inner).items()}}
 
 
 def _with_field(text: str, field: str, value: str) -> str:
     """The same call with another value of one of its named arguments."""
     call = ast.parse(text, mode="eval").body
     assert isinstance(call, ast.Call)
+    field, dot, inner = field.partition(".")
+    if dot:
+        held = next(ast.unparse(entry.value) for entry in call.keywords if entry.arg == field)
+        value = _with_field(held, inner, value)
     call.keywords = [entry for entry in call.keywords if entry.arg != field]
     call.keywords.append(ast.keyword(field, ast.parse(value, mode="eval").body))
     return ast.unparse(call)

@@ -30,7 +30,8 @@ def subjects_of(module: ModuleType) -> list[Subject]:
     names = frozenset([*classes, *makers])
     examples = find_examples(source, file, names) if file else []
     mentioned = mentions(file, names) if file and len(classes) > 1 else set()
-    exampled = Counter(makers.get(name, name) for name in (*(example.callee for example in examples), *mentioned))
+    called = (example.callee.partition(".")[0] for example in examples)
+    exampled = Counter(makers.get(name, name) for name in (*called, *mentioned))
     ranked = rank_classes(tree, Path(file).stem, classes, exampled)
     further = functools.cache(lambda: tuple(find_further_examples(file, names)) if file else ())
     siblings: list[Subject] = []
@@ -98,8 +99,8 @@ def _subject(
 ) -> Subject:
     own = tuple(maker for maker, made in makers.items() if made == name and not maker.startswith("_") and not _wants_values(maker))
     callees = {name, *own}
-    about = tuple(example for example in examples if example.callee in callees)
-    beside = lambda: tuple(example for example in further() if example.callee in callees)  # noqa: E731
+    about = tuple(example for example in examples if example.callee.partition(".")[0] in callees)
+    beside = lambda: tuple(example for example in further() if example.callee.partition(".")[0] in callees)  # noqa: E731
     return Subject(name, cls, namespace(vars(module)), about, own, siblings, beside, words)
 
 

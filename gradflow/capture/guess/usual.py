@@ -12,6 +12,12 @@ from typing import Any
 WIDTH, HEADS, DEPTH, CLASSES, VOCABULARY, IMAGE, PATCH, LENGTH = 64, 4, 2, 10, 128, 32, 8, 64
 
 _USUAL: tuple[tuple[str, str], ...] = (
+    (r"^(enc_in|dec_in|c_out|n_series|num_series|n_vars|nvars|num_variables|n_variates)$", "7"),
+    (r"^(img|image|input|in|im)_?(shape|dims)$|^image_dim$", f"(3, {IMAGE}, {IMAGE})"),
+    (r"^(obs|observation|state)_shape$", "(8,)"),
+    (r"^shape$|^(feature|feat|grid)_shape$", f"({IMAGE}, {IMAGE})"),
+    (r"^label_len$", str(LENGTH // 2)),
+    (r"^(out_len|target_window|context_window|input_window|output_window|lookback|n_steps_in|forecast_len)$", str(LENGTH)),
     (r"(num|n)_?(attention_|attn_|key_value_|kv_|query_|encoder_attention_|decoder_attention_)?heads?$|^heads$", str(HEADS)),
     (r"^(n|num)_?head$|^h$", str(HEADS)),
     (r"(d|dim|size)_?(per_)?_?(head|k|v|kv|q)$|head_(dim|size|ch|channels)$|^(d_k|d_v)$|attention_head_(dim|size)", str(WIDTH // HEADS)),
@@ -22,7 +28,7 @@ _USUAL: tuple[tuple[str, str], ...] = (
     (r"^(n_)?layers?$|(enc|dec|encoder|decoder|num|block|layer)_?depths?$|^N$|num_res_blocks|layers_per_block", str(DEPTH)),
     (r"^depths$|layers_per_stage|^(layers|blocks|num_blocks|n_blocks)_list$", f"({DEPTH}, {DEPTH})"),
     (r"num_?class(es)?$|n_?class(es)?$|num_labels|n_?labels$|^classes$|output_?classes|^nc$|^nb_class(es)?$|class_num", str(CLASSES)),
-    (r"vocab(ulary)?(_size)?$|num_(tokens|embeddings|words)|n_?(tokens?|vocab|words)$|ntoken", str(VOCABULARY)),
+    (r"vocab(ulary)?(_size)?$|num_(tokens|embeddings|words)|n_?(tokens?|vocab|words)$|ntoken|voc(ab)?_?size$", str(VOCABULARY)),
     (r"(src|tgt|trg|source|target|input|output)_vocab(_size)?|dict_size|codebook_size|n_embed$|num_embeddings|n_e$", str(VOCABULARY)),
     (r"K$", str(VOCABULARY)),
     (r"(image|img|input|in|sample|frame|crop)_?(size|res|resolution)$|^resolution$|^spatial_size$", str(IMAGE)),

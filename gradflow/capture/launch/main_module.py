@@ -7,6 +7,7 @@ Never catches what the program raises.
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib
 import importlib.machinery
 import importlib.util
@@ -44,7 +45,11 @@ def run_file(place: str, arguments: Sequence[str]) -> None:
         # `net/net.py` that imports `net` would find itself in its own directory, and never its package.
         set_first_path(root)
     find_in_project(path)
-    exec(code, main.__dict__)
+    try:
+        exec(code, main.__dict__)
+    except Exception as error:
+        if not package or not _take_twin(f"{package}.{Path(path).stem}", path, error):
+            raise
 
 
 def run_module(name: str, arguments: Sequence[str]) -> None:
@@ -112,6 +117,23 @@ def enclosing_package(path: str) -> tuple[str, str]:
         parts.insert(0, folder.name)
         folder = folder.parent
     return (".".join(parts), str(folder)) if parts else ("", "")
+
+
+def _take_twin(name: str, path: str, error: Exception) -> bool:
+    """Whether the module that the file's own package has made of it could take the place of `__main__`, which failed.
+
+    A file of a package that registers its models by name fails when it is run beside the package that has registered them already; an
+    import in a circle fails when it is begun at the wrong end. Nothing that has run is run again: the package's own import is whole, or it
+    failed at an import too.
+    """
+    twin = sys.modules.get(name)
+    if twin is None and isinstance(error, ImportError):
+        with contextlib.suppress(ImportError):
+            twin = importlib.import_module(name)
+    if twin is None or os.path.realpath(getattr(twin, "__file__", None) or "") != os.path.realpath(path):
+        return False
+    sys.modules["__main__"] = twin
+    return True
 
 
 def fresh_main() -> ModuleType:

@@ -8,7 +8,7 @@ import inspect
 import re
 import sys
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gradflow.capture.guess import usual
@@ -81,9 +81,22 @@ def _shrunk(made: type, subject: Subject) -> Iterator[str]:
         return
     smaller = smaller_sizes({name: _peek(default, name) for name in SMALL})
     smaller.update(_tokens(default, smaller))
+    parts = _smaller_parts(default)
+    if parts:
+        yield f"{made.__name__}({_written({**smaller, **parts})})"
     for chosen in (smaller, {name: value for name, value in smaller.items() if ONLY_DEPTH.search(name)}, {}):
-        arguments = ", ".join(f"{name}={value!r}" for name, value in chosen.items())
-        yield f"{made.__name__}({arguments})"
+        yield f"{made.__name__}({_written(chosen)})"
+
+
+def _written(chosen: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in chosen.items())
+
+
+def _smaller_parts(config: Any) -> dict[str, dict[str, int]]:
+    """The configurations that it holds (`text_config`, `vision_config`), each as a dict of small sizes."""
+    held = {name: value for name, value in vars(config).items() if name.endswith("_config") and hasattr(value, "to_dict")}
+    parts = {name: smaller_sizes({size: _peek(value, size) for size in SMALL}) for name, value in held.items()}
+    return {name: {**sizes, **_tokens(held[name], sizes)} for name, sizes in parts.items() if sizes}
 
 
 def _tokens(config: Any, smaller: dict[str, int]) -> dict[str, int]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from gradflow.capture.guess.construction.defaults import fetch_nothing
 from gradflow.capture.guess.subject import Construction, Subject, parameters_of, required
+from gradflow.capture.guess.usual import annotation_of, usual_value
 
 _SMALL = ("test", "nano", "atto", "femto", "pico", "tiny", "mini", "micro", "xxs", "xs", "small", "_s_", "light", "18", "_s")
 _LARGE = ("large", "huge", "giant", "giga", "xl", "_l_", "152", "101", "200", "_h_", "_g_", "enormous", "384", "512")
@@ -14,10 +15,12 @@ _MOST = 5
 
 
 def propose(subject: Subject) -> Iterator[Construction]:
-    """Calls of the functions that need no argument; their own weights are not fetched."""
-    free = [name for name in subject.factories if not required(parameters_of(subject.scope[name]))]
-    for name in sorted(free, key=lambda name: (_size(name), subject.factories.index(name)))[:_MOST]:
-        yield Construction(name, fetch_nothing(subject.scope[name]), f"the file's function `{name}`")
+    """Calls of the functions, those that need no argument first; their own weights are not fetched."""
+    needed = {name: required(parameters_of(subject.scope[name])) for name in subject.factories}
+    for name in sorted(needed, key=lambda name: (len(needed[name]), _size(name), subject.factories.index(name)))[:_MOST]:
+        given = tuple((entry.name, usual_value(entry.name, annotation_of(entry))) for entry in needed[name])
+        free = tuple(entry for entry in fetch_nothing(subject.scope[name]) if entry[0] not in dict(given))
+        yield Construction(name, (*given, *free), f"the file's function `{name}`")
 
 
 def _size(name: str) -> int:

@@ -22,7 +22,9 @@ _MODEL = re.compile(
     r"(^|_)(model|net|network|unet|backbone|encoder|decoder|generator|discriminator|transformer|vit|extractor|denoise_fn|denoiser|trunk"
     r"|module|student|teacher|vae|autoencoder|image_model|text_model|vision_model|cnn|body|core|actor|critic|policy|fn_approx)$"
 )
-_CLASS = re.compile(r"(^|_)(block|unit|cell|layer|bottleneck)(_(class|type|cls|fn|layer|func))?$|^base_encoder$|_(class|cls)$")
+_CLASS = re.compile(
+    r"^(?!n_|num_|in_|out_)(?:(\w+_)?(block|unit|cell|layer|bottleneck)(_(class|type|cls|fn|layer|func))?$|base_encoder$|\w+_(class|cls)$)"
+)
 _BLOCK = re.compile(r"Block|Bottleneck|Unit|Cell|Layer")
 _STAND_INS = (
     "nn.Sequential(nn.Conv2d(3, 64, 3, 2, 1), nn.ReLU())",
@@ -44,7 +46,9 @@ def propose(subject: Subject) -> Iterator[Construction]:
         given = []
         for entry in needed:
             found = parts[entry.name]
-            text = found[min(number, len(found) - 1)] if found else usual_value(entry.name, annotation_of(entry))
+            word = subject.words.get(entry.name)
+            usual = repr(word) if type(word) is str else usual_value(entry.name, annotation_of(entry))
+            text = found[min(number, len(found) - 1)] if found else usual
             given.append((entry.name, text))
         yield Construction(subject.name, tuple(given), "the usual values of its arguments")
 
@@ -61,7 +65,8 @@ def candidates(name: str, annotation: str, subject: Subject) -> Iterator[str]:
         yield from _CLASS_STAND_INS
     elif (_MODEL.search(name) and annotation in ("", "Module")) or re.search(r"nn\.Module|^Module$", annotation):
         alike = [other for other in others if _alike(name, other)]
-        whole = [other for other in others if not _BLOCK.search(other) and other not in alike] if re.search(r"model|net", name) else []
+        is_whole = re.search(r"model|net|encoder|backbone", name) is not None
+        whole = [other for other in others if is_whole and not _BLOCK.search(other) and other not in alike]
         yield from (f"<{other}>" for other in (*alike, *whole)[:_MOST])
         yield from _STAND_INS
 

@@ -14,7 +14,8 @@ def propose(subject: Subject) -> Iterator[Construction]:
     needed = required(parameters_of(subject.cls))
     if not needed:
         return
-    given = [(entry.name, usual_value(entry.name, annotation_of(entry))) for entry in needed]
+    words = {name: repr(word) for name, word in subject.words.items() if type(word) is str}
+    given = [(entry.name, words.get(entry.name) or usual_value(entry.name, annotation_of(entry))) for entry in needed]
     yield Construction(subject.name, (*given, *fetch_nothing(subject.cls)), "the usual values of its arguments")
     plural = [(name, f"({text}, {text})" if is_several(name) and not text.startswith("(") else text) for name, text in given]
     if plural != given:

@@ -30,7 +30,8 @@ def _proposed(found: Iterable[Example], subject: Subject) -> Iterator[Constructi
 
 
 def _written(example: Example, subject: Subject) -> Construction | None:
-    function = subject.scope.get(example.callee)
+    owner, _, method = example.callee.partition(".")
+    function = getattr(subject.scope.get(owner), method, None) if method else subject.scope.get(owner)
     if not callable(function):
         return None
     given: list[tuple[str, str]] = []

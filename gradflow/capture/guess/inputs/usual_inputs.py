@@ -44,7 +44,7 @@ _USUAL: tuple[tuple[str, str], ...] = (
         r"|embeddings?|features?|feats?|text_emb.*|cond|cond_emb)$",
         "float32[{b},{t},{d}]",
     ),
-    (r"^edge_(index|indices|list)$|^adj_t$", "int64[2,12]<8"),
+    (r"edge_(index|indices|list)$|^adj_t$", "int64[2,12]<8"),
     (r"^edge_(attr|weight|features?|type)$", "float32[12,{d}]"),
     (r"^(batch|batch_index|batch_idx|graph_ids)$", "int64[8]<1"),
     (r"^(adj|adjacency|A|graph)$", "float32[8,8]"),

@@ -27,7 +27,10 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
     """The spoken tensors change their kind, one at a time; an index that is out of range gets a lower bound."""
     tensors = spoken_tensors(call, failure)
     layer = failure.leaf.layer if failure.leaf is not None else None
-    if re.search(r"index out of range|out of bounds|index .* is out|assert_fail|indexSelectLargeIndex|out-of-bounds", failure.message):
+    if re.search(
+        r"index out of range|out of bounds|index .* is out|assert_fail|Class values must be smaller|indexSelectLargeIndex|out-of-bounds",
+        failure.message,
+    ):
         bound = layer.num_embeddings if isinstance(layer, torch.nn.Embedding) else 2
         for name, shape in tensors.items():
             if shape.dtype.startswith("int") and shape.rest.startswith("<") and int(shape.rest[1:]) > bound:

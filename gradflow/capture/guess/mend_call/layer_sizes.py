@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import torch
@@ -59,6 +60,9 @@ def _wanted(layer: nn.Module, got: tuple[int, ...], sizes: Sizes) -> Iterator[tu
 
 def _undone(written: tuple[int, ...], got: tuple[int, ...], wanted: tuple[int, ...]) -> tuple[int, ...]:
     """`wanted`, in the order in which the sizes stood before the model changed it."""
-    if len(set(got)) == len(got):
-        return tuple(wanted[got.index(size)] for size in written)
-    return wanted
+    orders = [order for order in itertools.permutations(range(len(got))) if all(got[at] == written[of] for at, of in enumerate(order))]
+    best = min(orders, key=lambda order: sum(at != of for at, of in enumerate(order)) + 10 * (order[0] != 0), default=None)
+    if best is None:
+        return wanted
+    undone = dict(zip(best, wanted, strict=True))
+    return tuple(undone[of] for of in range(len(written)))

@@ -14,6 +14,7 @@ from gradflow.capture.guess.sizes import Sizes
 _PAIRS = (
     r"size of tensor a \((\d+)\) must match the size of tensor b \((\d+)\)",
     r"Expected size (\d+) but got size (\d+)",
+    r"to be (\d+),? but got (\d+)",
     r"mat1 and mat2 shapes cannot be multiplied \(\d+x(\d+) and (\d+)x\d+\)",
     r"input\.size\(-1\) must be equal to input_size\. Expected (\d+), got (\d+)",
     r"[Ee]xpected (\d+)[^\d]+(?:got|received|found)[^\d]+(\d+)",
@@ -25,15 +26,24 @@ _PAIRS = (
 
 def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> Iterator[Call]:
     """Each of the two sizes of the message in place of the other, wherever it stands in the call."""
+    split = re.search(r"to sum exactly to (\d+) .*split_sizes=\[([\d, ]+)\]", failure.message)
+    if split is not None:
+        yield from _replaced(call, int(split[1]), sum(map(int, split[2].split(","))))
+        return
     for pattern in _PAIRS:
         match = re.search(pattern, failure.message)
         if match is None:
             continue
         one, two = int(match[1]), int(match[2])
         for old, new in ((one, two), (two, one)):
-            for name, shape in call.tensors().items():
-                if old in shape.sizes and new:
-                    last = len(shape.sizes) - 1 - shape.sizes[::-1].index(old)
-                    changed = tuple(new if index == last else size for index, size in enumerate(shape.sizes))
-                    yield call.with_argument(name, Shape(shape.dtype, changed, shape.rest).text)
+            yield from _replaced(call, old, new)
         return
+
+
+def _replaced(call: Call, old: int, new: int) -> Iterator[Call]:
+    """Size `new` in place of `old`, the last one in each tensor that has it, one tensor at a time."""
+    for name, shape in call.tensors().items():
+        if old in shape.sizes and new:
+            last = len(shape.sizes) - 1 - shape.sizes[::-1].index(old)
+            changed = tuple(new if index == last else size for index, size in enumerate(shape.sizes))
+            yield call.with_argument(name, Shape(shape.dtype, changed, shape.rest).text)

@@ -20,6 +20,7 @@ _EXPECTED = (
     r"(\d)D? or \dD",
     r"must be (\d)-?[dD]",
     r"(\d) dimensions",
+    r"ndim[^\d]{1,12}(\d)",
 )
 
 
@@ -28,9 +29,11 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
     message = failure.message
     expected = next((int(match[1]) for pattern in _EXPECTED if (match := re.search(pattern, message))), 0)
     if not expected and not re.search(
-        r"[Dd]imension|einops|too many values|not enough values|shape|dim|permute|unpack|transpose|rank|must be at least", message
+        r"[Dd]imension|index out of range|einops|too many values|not enough values|shape|dim|permute|unpack|transpose|rank|be at least",
+        message,
     ):
         return
+    yield from _indexed(call, failure, sizes)
     dotted = ["shape", "size()", "permute", "rearrange", "unpack"]
     for name, shape in spoken_tensors(call, failure).items():
         ranks = [expected] if expected and expected != len(shape.sizes) else []
@@ -41,6 +44,17 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
                 yield from (
                     call.with_argument(name, Shape(shape.dtype, sized, shape.rest).text) for sized in _with_rank(shape, rank, sizes)
                 )
+
+
+def _indexed(call: Call, failure: Failure, sizes: Sizes) -> Iterator[Call]:
+    """As many dimensions as the failing line asks for: `x.shape[3]`, `x.size(2)`."""
+    if "out of range" not in failure.message or not failure.spots:
+        return
+    for name, shape in call.tensors().items():
+        found = re.findall(rf"\b{re.escape(name)}\.(?:shape\[|size\()(\d)", failure.spots[-1].text)
+        rank = max(map(int, found), default=-1) + 1
+        if rank > len(shape.sizes):
+            yield from (call.with_argument(name, Shape(shape.dtype, sized, shape.rest).text) for sized in _with_rank(shape, rank, sizes))
 
 
 def _with_rank(shape: Shape, rank: int, sizes: Sizes) -> Iterator[tuple[int, ...]]:

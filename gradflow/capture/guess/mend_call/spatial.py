@@ -28,6 +28,11 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
     """Tensors with two equal last dimensions of more than three in other sizes; those that the message names come first."""
     if not (_SMALL.search(failure.message) or _WRONG.search(failure.message) or isinstance(failure.error, AssertionError)):
         return
+    pair = re.search(r"[\[(]\s*(\d+)\s*[,x*]\s*(\d+)\s*[\])]|(\d+)\s*[x*]\s*(\d+)", failure.message)
+    for name, shape in spoken_tensors(call, failure).items() if pair else ():
+        both = tuple(int(text) for text in pair.groups() if text) if pair else ()
+        if len(shape.sizes) >= 4 and both != shape.sizes[-2:]:
+            yield call.with_argument(name, Shape(shape.dtype, (*shape.sizes[:-2], *both), shape.rest).text)
     numbers = [int(text) for text in re.findall(r"\d+", failure.message) if 8 <= int(text) <= 1024]
     for name, shape in spoken_tensors(call, failure).items():
         if len(shape.sizes) < 3 or not shape.dtype.startswith("float"):

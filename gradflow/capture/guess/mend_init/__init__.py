@@ -13,5 +13,8 @@ RULES = (giants, argument_names, parts, fields, choices, divisors, kinds, others
 
 def mended(construction: Construction, failure: Failure, subject: Subject) -> Iterator[Construction]:
     """Constructions that may do better, in the order in which to try them."""
+    owner, _, method = construction.callee.partition(".")
+    function = subject.scope.get(owner)
+    construction = construction.with_defaults(getattr(function, method, None) if method else function)
     for rule in RULES:
         yield from rule.mend(construction, failure, subject)

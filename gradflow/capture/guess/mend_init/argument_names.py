@@ -19,5 +19,5 @@ def mend(construction: Construction, failure: Failure, subject: Subject) -> Iter
             new = new.with_argument(name, usual_value(name))
         yield new
     unknown = re.search(r"unexpected keyword argument '(\w+)'", failure.message)
-    if unknown and unknown[1] in construction.given():
+    if unknown and unknown[1] in dict(construction.arguments):
         yield construction.without(unknown[1])

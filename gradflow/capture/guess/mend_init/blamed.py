@@ -25,4 +25,27 @@ def blamed_arguments(construction: Construction, failure: Failure) -> list[str]:
     written = [word for spot in reversed(own) for word in _WORD.findall(spot.text) if word in whole]
     nested = {last: name for last, name in fields.items() if "." in name}
     inner = [nested[word] for spot in reversed(failure.spots) for word in _WORD.findall(spot.text) if word in nested]
-    return list(dict.fromkeys([*spoken, *inner, *written]))
+    blamed = list(dict.fromkeys([*spoken, *inner, *written]))
+    return [name for name in blamed if _is_of_the_kind(given[name], failure.message)] or blamed
+
+
+_KINDS = {
+    "int": r"-?\d+$",
+    "float": r"-?\d*\.\d+|\d+e",
+    "str": r"['\"]",
+    "tuple": r"\(",
+    "list": r"\[",
+    "dict": r"\{",
+    "NoneType": r"None$",
+    "bool": r"(True|False)$",
+    "function": r"lambda",
+}
+
+
+def _is_of_the_kind(text: str, message: str) -> bool:
+    """Whether the text is what the message complains of: `'int' object is not callable`, `type object 'Block' has no attribute ...`."""
+    found = re.search(r"type object '(\w+)'|'(\w+)' object|object of type '(\w+)'", message)
+    kind = next((word for word in found.groups() if word), "") if found else ""
+    if kind in _KINDS:
+        return re.match(_KINDS[kind], text) is not None
+    return not kind or kind in text

@@ -11,17 +11,19 @@ from gradflow.capture.guess.mend_init.blamed import blamed_arguments
 from gradflow.capture.guess.subject import Construction, Subject, parameters_of
 
 _MOST = 4
+_LISTED = re.compile(r"(?:one of|choose from|must be in|supported|options are|available)[^:\[({]*[:\[({]?\s*(.*)")
 
 
 def mend(construction: Construction, failure: Failure, subject: Subject) -> Iterator[Construction]:
     """The first few choices, where the error is one of choice."""
-    if not failure.spots or not isinstance(
-        failure.error, (KeyError, ValueError, NotImplementedError, AssertionError, UnboundLocalError, TypeError, AttributeError)
-    ):
+    kinds = (LookupError, ValueError, NotImplementedError, AssertionError, NameError)
+    is_choice = isinstance(failure.error, kinds) or isinstance(failure.error.__context__, KeyError) or _LISTED.search(failure.message)
+    if not failure.spots or not is_choice:
         return
     spot = failure.spots[-1]
     blamed = blamed_arguments(construction, failure)
     blamed += [name for name in construction.given() if name not in blamed and construction.given()[name].startswith("'")]
+    blamed += [name for name in construction.given() if "." not in name] if not blamed else []
     for name in blamed[:3]:
         for value in dict.fromkeys([*_keys(spot, failure), *_in_message(failure), *_compared(subject, name)]):
             if repr(value) != construction.given()[name]:
@@ -31,17 +33,28 @@ def mend(construction: Construction, failure: Failure, subject: Subject) -> Iter
 def _keys(spot: Spot, failure: Failure) -> list[object]:
     """The keys of the dicts that the failing line looks into."""
     if not isinstance(failure.error, KeyError):
-        return []
+        return _keys_looked_up(spot) if isinstance(failure.error.__context__, KeyError) else []
     names = re.findall(r"[A-Za-z_]\w*", spot.text)
     tables = [spot.variables.get(name, spot.scope.get(name)) for name in names]
     tables += [getattr(spot.variables.get("self"), name, None) for name in names]
-    return [key for table in tables if isinstance(table, dict) for key in list(table)[:_MOST] if isinstance(key, (str, int))]
+    found = [key for table in tables if isinstance(table, dict) for key in list(table)[:_MOST] if isinstance(key, (str, int))]
+    return found or _keys_looked_up(spot)
+
+
+def _keys_looked_up(spot: Spot) -> list[object]:
+    """The keys of the dicts at hand, where a failing look-up was turned into another error."""
+    own = vars(spot.variables["self"]) if hasattr(spot.variables.get("self"), "__dict__") else {}
+    tables = [value for value in (*spot.variables.values(), *own.values()) if isinstance(value, dict)]
+    return [key for table in tables for key in list(table)[:_MOST] if isinstance(key, str) and not key.startswith("_")]
 
 
 def _in_message(failure: Failure) -> list[object]:
     if isinstance(failure.error, KeyError):
         return []
-    return list(re.findall(r"['\"`]([\w./-]+)['\"`]", failure.message))[:_MOST]
+    listed = _LISTED.search(failure.message)
+    words = re.findall(r"[\w-]+(?:\.[\w-]+)*", listed[1]) if listed else []
+    named = [word for word in words if word not in ("or", "and", "the", "a") and not word.isdigit()]
+    return named[:_MOST] + list(re.findall(r"['\"`]([\w./-]+)['\"`]", failure.message))[:_MOST]
 
 
 def _compared(subject: Subject, name: str) -> list[object]:

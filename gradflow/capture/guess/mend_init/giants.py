@@ -14,7 +14,7 @@ def mend(construction: Construction, failure: Failure, subject: Subject) -> Iter
     """Fewer layers first, then narrower ones too."""
     if not isinstance(failure.error, (TooManyParameters, TooSlow)):
         return
-    given = construction.given()
+    given = dict(construction.arguments)
     defaults = {name: entry.default for name, entry in parameters_of(subject.scope.get(construction.callee)).items() if name not in given}
     smaller = smaller_sizes(defaults)
     for chosen in ([name for name in smaller if ONLY_DEPTH.search(name)], list(smaller)):

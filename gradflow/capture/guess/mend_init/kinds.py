@@ -10,7 +10,7 @@ from gradflow.capture.guess.mend_init.blamed import blamed_arguments
 from gradflow.capture.guess.subject import Construction, Subject
 
 _KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    (r"object is not (iterable|subscriptable)|has no len|object of type 'int'|cannot unpack non-iterable|must be (a "
+    (r"is not (iterable|subscriptable)|has no len|object of type 'int'|cannot unpack non-iterable|must be (a "
      r"|an )?(tuple|list|sequence)|'int' and 'list'|index out of range|not enough values|must be of length",
      ("({0}, {0})", "[{0}, {0}]", "({0}, {0}, {0}, {0})", "[{0}] * 4", "({0}, {0}, {0})", "[{0}]", "[({0}, {0}), ({0}, {0})]")),
     (r"object is not callable", ("nn.Identity", "nn.ReLU", "nn.LayerNorm", "nn.BatchNorm2d", "lambda *a, **k: nn.Identity()", "nn.Linear")),

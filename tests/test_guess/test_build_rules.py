@@ -1,0 +1,317 @@
+"""How a class is built: one small file of real shape for each rule."""
+
+from __future__ import annotations
+
+import pytest
+from model_files import Load
+
+from gradflow.capture.guess.compared import Told, compared_words
+from gradflow.capture.guess.made import made_with
+from gradflow.capture.guess.search import Deadline, Found, Missed, find
+from gradflow.capture.guess.subject import Construction
+from gradflow.capture.guess.target import subjects_of
+
+
+def _built(load: Load, text: str, name: str = "") -> str:
+    """The call that builds the file's main class, or the class `name`."""
+    subjects = subjects_of(load(text))
+    found = find(next(subject for subject in subjects if name in ("", subject.name)), Deadline(20))
+    assert isinstance(found, Found), found
+    return found.construction.text
+
+
+WRAPPED = """
+class Unet(nn.Module):
+    def __init__(self, dim=8):
+        super().__init__()
+        self.channels = 3
+        self.conv = nn.Conv2d(3, 3, 1)
+
+    def forward(self, x, time):
+        return self.conv(x)
+
+
+class GaussianDiffusion(nn.Module):
+    def __init__(self, model, *, timesteps=10):
+        super().__init__()
+        self.model, self.steps = model, timesteps
+        assert model.channels == 3
+
+    def forward(self, img):
+        t = torch.randint(0, self.steps, (img.shape[0],))
+        return (self.model(img, t) - img).square().mean()
+"""
+
+
+def test_an_argument_that_is_a_model_is_another_class_of_the_file(load: Load) -> None:
+    assert _built(load, WRAPPED) == "GaussianDiffusion(model=Unet())"
+
+
+def test_an_argument_that_is_the_class_of_a_block_is_one_of_the_file(load: Load) -> None:
+    text = """
+    class Bottleneck(nn.Module):
+        expansion = 2
+
+        def __init__(self, planes):
+            super().__init__()
+            self.conv = nn.Conv2d(planes, planes, 1)
+
+        def forward(self, x):
+            return self.conv(x)
+
+
+    class ResNet(nn.Module):
+        def __init__(self, block, layers):
+            super().__init__()
+            self.width = 4 * block.expansion
+            self.blocks = nn.Sequential(*[block(3) for _ in range(layers[0] + layers[1])])
+
+        def forward(self, x):
+            return self.blocks(x)
+    """
+    assert _built(load, text, "ResNet") == "ResNet(block=Bottleneck, layers=(2, 2))"
+
+
+def test_an_encoder_that_the_file_does_not_define_is_a_stand_in(load: Load) -> None:
+    text = """
+    class Probe(nn.Module):
+        def __init__(self, encoder):
+            super().__init__()
+            self.encoder = encoder
+            self.head = nn.LazyLinear(4)
+
+        def forward(self, images):
+            return self.head(self.encoder(images).flatten(1))
+    """
+    assert _built(load, text) == "Probe(encoder=nn.Sequential(nn.Conv2d(3, 64, 3, 2, 1), nn.ReLU()))"
+
+
+def test_a_dictionary_of_sizes_in_the_file_is_made_small(load: Load) -> None:
+    text = """
+    GPT_CONFIG_124M = {"vocab_size": 50257, "emb_dim": 768, "n_layers": 12, "qkv_bias": False}
+
+
+    class GPTModel(nn.Module):
+        def __init__(self, cfg):
+            super().__init__()
+            self.tok = nn.Embedding(cfg["vocab_size"], cfg["emb_dim"])
+            self.layers = nn.ModuleList(nn.Linear(cfg["emb_dim"], cfg["emb_dim"], bias=cfg["qkv_bias"]) for _ in range(cfg["n_layers"]))
+
+        def forward(self, in_idx):
+            x = self.tok(in_idx)
+            for layer in self.layers:
+                x = layer(x)
+            return x
+    """
+    assert _built(load, text) == "GPTModel(cfg={**GPT_CONFIG_124M, 'emb_dim': 64, 'n_layers': 2, 'vocab_size': 128})"
+
+
+def test_a_configuration_that_is_nowhere_is_made_up_as_it_is_read(load: Load) -> None:
+    text = """
+    class Model(nn.Module):
+        def __init__(self, config):
+            super().__init__()
+            ch, mult = config.model.ch, tuple(config.model.ch_mult)
+            if config.model.kind == "resample":
+                self.up = nn.ModuleList(nn.Conv2d(3, ch * m, 1) for m in mult)
+            self.flag = hasattr(config, "legacy")
+
+        def forward(self, x):
+            return [up(x) for up in self.up]
+    """
+    assert _built(load, text) == "Model(config=Made(model=Made(ch=64, ch_mult=(2, 2), kind='resample')))"
+
+
+def test_a_dataclass_of_sizes_is_made_small(load: Load) -> None:
+    text = """
+    from dataclasses import dataclass
+
+
+    @dataclass
+    class ModelArgs:
+        dim: int = 4096
+        n_layers: int = 32
+        vocab_size: int = -1
+
+
+    class Transformer(nn.Module):
+        def __init__(self, args: ModelArgs):
+            super().__init__()
+            self.tok = nn.Embedding(args.vocab_size, args.dim)
+            self.layers = nn.ModuleList(nn.Linear(args.dim, args.dim) for _ in range(args.n_layers))
+
+        def forward(self, tokens):
+            h = self.tok(tokens)
+            for layer in self.layers:
+                h = layer(h)
+            return h
+    """
+    assert _built(load, text) == "Transformer(args=ModelArgs(dim=64, n_layers=2, vocab_size=128))"
+
+
+def test_defaults_that_make_too_much_are_made_small(load: Load) -> None:
+    text = """
+    class DiT(nn.Module):
+        def __init__(self, hidden_size=16384, depth=28):
+            super().__init__()
+            self.blocks = nn.ModuleList(nn.Linear(hidden_size, hidden_size) for _ in range(depth))
+
+        def forward(self, x):
+            for block in self.blocks:
+                x = block(x)
+            return x
+    """
+    assert _built(load, text) == "DiT(depth=2, hidden_size=64)"
+
+
+def test_a_method_that_makes_the_model_is_called_as_the_docstring_does(load: Load) -> None:
+    text = '''
+    class EfficientNet(nn.Module):
+        """A network.
+
+        Example:
+            >>> model = EfficientNet.from_pretrained("b0")
+            >>> model = EfficientNet.from_name("b0")
+        """
+
+        def __init__(self, blocks_args=None):
+            super().__init__()
+            assert isinstance(blocks_args, list), "blocks_args should be a list"
+            self.conv = nn.Conv2d(3, 4, 3)
+
+        @classmethod
+        def from_name(cls, model_name):
+            return cls([model_name])
+
+        def forward(self, inputs):
+            return self.conv(inputs)
+    '''
+    assert _built(load, text) == "EfficientNet.from_name(model_name='b0')"
+
+
+def test_a_function_of_the_file_that_needs_arguments_is_given_the_usual_ones(load: Load) -> None:
+    text = """
+    class Net(nn.Module):
+        def __init__(self, widths, head):
+            super().__init__()
+            assert widths == [4, 8] and callable(head)
+            self.conv, self.head = nn.Conv2d(3, 8, 3), head(8)
+
+        def forward(self, x):
+            return self.head(self.conv(x).mean((2, 3)))
+
+
+    def net_small(num_classes, pretrained=True):
+        assert not pretrained
+        return Net([4, 8], lambda width: nn.Linear(width, num_classes))
+    """
+    assert _built(load, text) == "net_small(num_classes=10, pretrained=False)"
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        "if kind not in self.kinds:\n                raise KeyError(kind)",
+        "try:\n                self.kinds[kind]\n            except KeyError:\n                raise LookupError('no such backbone')",
+        "if kind not in self.kinds:\n                raise RuntimeError('pass one of: resnet18 or resnet50')",
+        "assert kind == 'resnet18'",
+    ],
+)
+def test_an_argument_that_has_to_be_one_of_several_is_made_one_of_them(load: Load, check: str) -> None:
+    text = f"""
+    class Net(nn.Module):
+        def __init__(self, kind, width):
+            super().__init__()
+            self.kinds = {{"resnet18": 1, "resnet50": 2}}
+            {check}
+            self.lin = nn.Linear(width, self.kinds[kind])
+
+        def forward(self, x):
+            return self.lin(x)
+    """
+    assert "kind='resnet18'" in _built(load, text)
+
+
+def test_an_argument_of_the_wrong_kind_becomes_several(load: Load) -> None:
+    text = """
+    class Net(nn.Module):
+        def __init__(self, spread, in_features):
+            super().__init__()
+            first, second = spread
+            self.lin = nn.Linear(in_features, first * second)
+
+        def forward(self, x):
+            return self.lin(x)
+    """
+    assert _built(load, text) == "Net(spread=(2, 2), in_features=64)"
+
+
+def test_widths_that_do_not_divide_are_made_to(load: Load) -> None:
+    text = """
+    class Net(nn.Module):
+        def __init__(self, span, parts):
+            super().__init__()
+            assert span % 16 == 0, f"span {span} is not divisible"
+            self.lin = nn.Linear(span, parts)
+
+        def forward(self, x):
+            return self.lin(x)
+    """
+    assert _built(load, text) == "Net(span=64, parts=2)"
+
+
+@pytest.mark.parametrize(
+    ("raised", "sentence"),
+    [
+        ('AssertionError("Torch not compiled with CUDA enabled")', "it needs CUDA (line 8), which is not to be had here"),
+        ("OSError(\"We couldn't connect to 'https://x' to load this file\")", "it fetches weights (line 8), and there is no network"),
+    ],
+)
+def test_a_device_or_a_network_that_is_not_there_ends_the_search_with_a_sentence(load: Load, raised: str, sentence: str) -> None:
+    text = f"""
+    class Net(nn.Module):
+        def __init__(self, width):
+            super().__init__()
+            raise {raised}
+
+        def forward(self, x):
+            return x
+    """
+    assert find(subjects_of(load(text))[0], Deadline(10)) == Missed("Net", "build", sentence)
+
+
+def test_fields_of_a_configuration_are_read_and_changed_one_by_one() -> None:
+    construction = Construction("Net", (("config", "Made(model=Made(ch=3), depth=2)"),))
+    assert construction.given()["config.model.ch"] == "3"
+    assert construction.with_argument("config.model.ch", "64").text == "Net(config=Made(depth=2, model=Made(ch=64)))"
+
+
+def test_what_a_file_says_of_the_fields_of_a_configuration() -> None:
+    import ast
+
+    told = compared_words(
+        ast.parse(
+            "if cfg.kind == 'a' or cfg['mode'].lower() in ('b', 'c'): pass\n"
+            "x = getattr(cfg, 'rate', 0.5)\nfor w in cfg.widths: pass\ny = cfg.model.width\nz = hasattr(cfg, 'old')\n"
+            "parser.add_argument('--seq-len', type=int, default=96)\n"
+        )
+    )
+    expected = {
+        "kind": "a",
+        "mode": "b",
+        "rate": 0.5,
+        "widths": Told.SEVERAL,
+        "model": Told.NESTED,
+        "old": Told.ABSENT,
+        "seq_len": 96,
+    }
+    assert {name: told[name] for name in expected} == expected
+
+
+def test_a_made_up_configuration_can_be_written_down_and_made_again() -> None:
+    made = made_with({"kind": "a", "old": Told.ABSENT})
+    one = made()
+    assert (one.kind, one["hidden_size"], hasattr(one, "old"), one.observation_space.shape) == ("a", 64, False, (8,))
+    assert one.text() == "Made(kind='a', hidden_size=64, observation_space=Made(shape=(8,), n=4))"
+    with pytest.raises(TypeError, match="has no item 0"):
+        one[0]
