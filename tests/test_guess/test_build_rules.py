@@ -161,7 +161,7 @@ def test_defaults_that_make_too_much_are_made_small(load: Load) -> None:
                 x = block(x)
             return x
     """
-    assert _built(load, text) == "DiT(depth=2, hidden_size=64)"
+    assert _built(load, text) == "DiT(hidden_size=64, depth=2)"
 
 
 def test_a_method_that_makes_the_model_is_called_as_the_docstring_does(load: Load) -> None:
