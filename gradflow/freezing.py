@@ -92,7 +92,7 @@ def compare_target(
             spec,
             Target(TargetKind.MODULE if spec.is_attribute else TargetKind.SCRIPT, "", ""),
             steps=step,
-            timeout=max(until - time.monotonic(), 0.1),
+            timeout=max(round(until - time.monotonic()), 1) if way else timeout,
             inputs=inputs,
             loss=loss,
             quiet=quietly,
