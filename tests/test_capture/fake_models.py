@@ -159,6 +159,26 @@ def parameter_list(self: Any, x: torch.Tensor) -> torch.Tensor:
     return self.b(x * self.scale + self.shift.detach())
 
 
+def packed(self: Any, x: torch.Tensor, detach: bool = False) -> torch.Tensor:
+    given = nn.utils.rnn.pack_padded_sequence(x, torch.tensor([5, 3, 2]))
+    out, lengths = nn.utils.rnn.pad_packed_sequence(self.body(given)[0], padding_value=0.5)
+    assert out.shape[:2] == (5, 3) and lengths.tolist() == [5, 3, 2]
+    return self.head(out.detach() if detach else out)
+
+
+def packed_detached(self: Any, x: torch.Tensor) -> torch.Tensor:
+    return packed(self, x, detach=True)
+
+
+def rebuilt(self: Any, x: torch.Tensor) -> torch.Tensor:
+    scales = torch.tensor([self.a(row).mean() for row in x])
+    return self.b(x) * scales.unsqueeze(-1)
+
+
+def grouped(self: Any, x: torch.Tensor) -> torch.Tensor:
+    return torch._grouped_mm(self.a(x), self.w, offs=torch.tensor([2, 3, 6], dtype=torch.int32))
+
+
 def attention(detach: bool) -> Callable[..., Any]:
     def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
         q, k, v = self.qkv(x).chunk(3, -1)
@@ -196,6 +216,12 @@ MODELS: dict[str, tuple[Callable[[], nn.Module], Inputs]] = {
     ),
     "encoder in eval": (lambda: nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), 2).eval(), rows(5, 2, 8)),
     "multihead attention": (lambda: Called(lambda self, x: self.m(x, x, x)[0], m=nn.MultiheadAttention(8, 2)), rows(5, 2, 8)),
+    "packed lstm": (lambda: Called(packed, body=nn.LSTM(8, 6, 2, bidirectional=True), head=nn.Linear(12, 3)), rows(5, 3, 8)),
+    "packed gru": (lambda: Called(packed, body=nn.GRU(8, 6), head=nn.Linear(6, 3)), rows(5, 3, 8)),
+    "packed rnn": (lambda: Called(packed, body=nn.RNN(8, 6), head=nn.Linear(6, 3)), rows(5, 3, 8)),
+    "packed and detached": (lambda: Called(packed_detached, body=nn.LSTM(8, 6), head=nn.Linear(6, 3)), rows(5, 3, 8)),
+    "rebuilt from numbers": (lambda: Called(rebuilt, **two()), rows(4, 8)),
+    "grouped product": (lambda: Called(grouped, a=nn.Linear(8, 8), w=nn.Parameter(torch.randn(3, 8, 4))), rows(6, 8)),
     "embedding bag": (lambda: nn.EmbeddingBag(11, 4), tokens(3, 4)),
     "bilinear": (lambda: nn.Bilinear(3, 4, 5), lambda: (torch.randn(2, 3), torch.randn(2, 4))),
     "mixture": (Mixture, rows(16, 8)),

@@ -43,6 +43,7 @@ def causes(report: Report) -> list[tuple[str, int]]:
     return sorted((finding.code, finding.cause.line) for finding in found if finding.cause is not None)
 
 
+@pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad=True to a scalar")
 @pytest.mark.parametrize("name", MODELS)
 def test_fake_and_real_agree_on_verdicts_and_causes(name: str) -> None:
     make, inputs = MODELS[name]
@@ -144,11 +145,10 @@ def test_a_loop_that_waits_for_a_value_ends() -> None:
 
 def test_what_no_answer_helps_is_one_sentence_with_the_line() -> None:
     def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
-        packed = nn.utils.rnn.pack_padded_sequence(self.a(x), torch.tensor([3, 2]))
-        return self.body(packed)[0].data
+        return self.b(torch.linalg.lstsq(self.a(x), self.a(x)).solution)
 
-    with pytest.raises(FakeBreak, match=rf"test_fake.py:{forward.__code__.co_firstlineno + 2}: .*fake tensors hold no values"):
-        audited_fake(lambda: Called(forward, a=nn.Linear(8, 8), body=nn.RNN(8, 8)), lambda: (torch.randn(3, 2, 8),))
+    with pytest.raises(FakeBreak, match=rf"test_fake.py:{forward.__code__.co_firstlineno + 1}: .*fake tensors hold no values"):
+        audited_fake(lambda: Called(forward, **two()), lambda: (torch.randn(8, 8),))
 
 
 def test_a_lazy_parameter_is_refused_in_one_sentence() -> None:

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensor
-from torch.overrides import handle_torch_function, has_torch_function_unary
 
 from gradflow.capture.fake.answers import Answers
+from gradflow.capture.fake.overriding import overridable, without_fakes
 from gradflow.capture.flow.patches import Patches
 
 
 def answer_on_the_host(patches: Patches, answers: Answers) -> None:
     """Replaces `.numpy()`, `.tolist()` and `torch.save` while the mode is on. A recorder that is made after this sees them as ever."""
     for name, given in (("numpy", _array), ("tolist", _list), ("__format__", _text)):
-        patches.put(torch.Tensor, name, _method(name, getattr(torch.Tensor, name), given, answers))
+        patches.put(torch.Tensor, name, overridable(name, getattr(torch.Tensor, name), functools.partial(given, answers)))
+    read, made = functools.partial(_list, answers), torch.tensor
+
+    def make(data: Any, **more: Any) -> torch.Tensor:
+        # torch reads the memory of tensors that stand in a list.
+        return made(data if isinstance(data, FakeTensor) else without_fakes(data, read), **more)
+
+    patches.put(torch, "tensor", overridable("tensor", made, make))
     patches.put(FakeTensor, "tolist", torch.Tensor.tolist)
 
     def save(obj: Any, f: Any, *args: Any, **kwargs: Any) -> None:
@@ -23,18 +31,6 @@ def answer_on_the_host(patches: Patches, answers: Answers) -> None:
 
     patches.put(torch, "save", save)
     patches.put(FakeTensor, "__deepcopy__", _deepcopy)
-
-
-def _method(name: str, original: Any, given: Any, answers: Answers) -> Any:
-    def method(self: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-        if has_torch_function_unary(self):
-            return handle_torch_function(method, (self,), self, *args, **kwargs)
-        if not isinstance(self, FakeTensor):
-            return original(self, *args, **kwargs)
-        return given(self, answers, *args)
-
-    method.__name__ = method.__qualname__ = name
-    return method
 
 
 def _deepcopy(self: FakeTensor, memo: dict[int, Any]) -> Any:
@@ -53,19 +49,19 @@ def _deepcopy(self: FakeTensor, memo: dict[int, Any]) -> Any:
     return copied
 
 
-def _list(tensor: Any, answers: Answers, *rest: Any) -> Any:
+def _list(answers: Answers, tensor: Any) -> Any:
     if tensor.constant is not None:
         return torch._C.TensorBase.tolist(tensor.constant)
     if tensor.dim() == 0:
         return answers.number(tensor)
-    return [_list(part, answers) for part in tensor.unbind(0)]
+    return [_list(answers, part) for part in tensor.unbind(0)]
 
 
-def _text(tensor: FakeTensor, answers: Answers, form: str) -> str:
+def _text(answers: Answers, tensor: FakeTensor, form: str) -> str:
     return format(tensor.item(), form) if tensor.dim() == 0 else object.__format__(tensor, form)
 
 
-def _array(tensor: FakeTensor, answers: Answers, *rest: Any) -> Any:
+def _array(answers: Answers, tensor: FakeTensor, *, force: bool = False) -> Any:
     """The values where they are known, else ones: a single one in memory, whatever the shape."""
     # numpy is imported where a program uses it.
     import numpy

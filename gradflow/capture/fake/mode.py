@@ -27,7 +27,8 @@ from gradflow.capture.fake.answers import Answers
 from gradflow.capture.fake.devices import here, stay_on_the_cpu
 from gradflow.capture.fake.expected import expect
 from gradflow.capture.fake.host import answer_on_the_host
-from gradflow.capture.fake.sizes import SIZED_BY_DATA, give
+from gradflow.capture.fake.packed import pack_by_numbers
+from gradflow.capture.fake.sizes import SIZED_BY_DATA, give, grouped_product
 from gradflow.capture.flow.patches import Patches
 from gradflow.errors import REMARK, FakeBreak, GradflowError
 
@@ -35,6 +36,7 @@ KNOWN_FLOATS = 4_096
 KNOWN_INTEGERS = 65_536
 """The largest tensors, in elements, whose values are computed: a linear schedule, a batch of token ids, the mask of a sequence."""
 
+_GROUPED = getattr(torch.ops.aten._grouped_mm, "default", None) if hasattr(torch.ops.aten, "_grouped_mm") else None
 _LOG = logging.getLogger("torch._subclasses.fake_tensor")
 _aten = torch.ops.aten
 _SCALARS = (_aten._local_scalar_dense.default, _aten.item.default)
@@ -98,6 +100,9 @@ class FakeMode(FakeTensorMode):
         kwargs = here(kwargs) if kwargs else {}
         if func in SIZED_BY_DATA or func in _SCALARS or func is _aten.equal.default:
             return self._asked(func, args, kwargs)
+        if func is _GROUPED:
+            with self:
+                return grouped_product(*args, **kwargs)
         self._depth += 1
         try:
             out = super().dispatch(func, types, args, kwargs)
@@ -159,6 +164,7 @@ def enter_fake_mode(patches: Patches) -> FakeMode:
     """Puts the mode on, for good; `patches` are to be restored where it is left. To be called before a recorder is made."""
     mode = FakeMode()
     answer_on_the_host(patches, mode.answers)
+    pack_by_numbers(patches, mode.answers)
     stay_on_the_cpu(patches)
     # torch logs a traceback for each shape that does not fit, even where the program catches the error.
     patches.put(_LOG, "disabled", True)
