@@ -23,6 +23,7 @@ from gradflow.screening import FailOn, split_suppressed
 from gradflow.verdict import Influence, Verdict, judge_step, live_steps
 
 if TYPE_CHECKING:
+    from gradflow.capture.launch.warm import Warm
     from gradflow.capture.torch_types import Module, Optimizer, Tensor
     from gradflow.capture.watch import Watch
 
@@ -121,6 +122,8 @@ def audit_script(
     scale: Scale = AS_IT_IS,
     init: str = "",
     evaluates: bool = False,
+    warm: Warm | None = None,
+    memory: int = 0,
 ) -> Report:
     """The report on a program, or on a model that a file holds, run in a child process.
 
@@ -135,6 +138,8 @@ def audit_script(
         scale: fake tensors, and sizes of a model's inputs.
         init: arguments of a class, as in a call of it.
         evaluates: the model is audited in eval mode.
+        warm: a process that forks the child; by default a Python of its own is started.
+        memory: bytes that the child may hold, 0 without a limit.
     """
     target = describe(spec, steps=steps, inputs=[text for text, _ in inputs], loss=loss, seed=seed, compiles=compiles, scale=scale)
     target = replace(target, reproduce=_with_model_words(target.reproduce, init, evaluates))
@@ -154,6 +159,8 @@ def audit_script(
             scale=scale,
             init=init,
             evaluates=evaluates,
+            warm=warm,
+            memory=memory,
         )
     except TargetCrashed as error:
         return Report(Outcome.CRASHED, target, message=str(error), crash=error.traceback)

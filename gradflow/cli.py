@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 from gradflow import __version__
 from gradflow.cli_freeze import add_freeze, run_freeze
 from gradflow.cli_lint import HELP, add_lint_options, run_lint
+from gradflow.cli_many import add_many, audit_all, exit_code, is_folder, table_words
 from gradflow.cli_pictures import (
     PICTURES,
     add_audit_pictures,
@@ -29,7 +30,6 @@ from gradflow.cli_pictures import (
     format_of,
     pages_of_checks,
     split_graph_words,
-    wants_backward_drawing,
     write_picture,
 )
 from gradflow.cli_settings import add_screening, add_selection, output_of, seconds, seed, wants_json, whole, with_settings
@@ -52,6 +52,7 @@ TARGET is one of
   -m pkg.mod ARGS ...     a module, run as `python -m pkg.mod ARGS ...`
   -- COMMAND ...          a command that starts Python, as `-- torchrun --nproc-per-node 2 train.py`; all its processes are audited
   file.py:attr            a model: an nn.Module class, an instance, or a function that makes one, called without arguments
+  models/                 a directory: each of its files that defines or trains a model
   pkg.mod:attr            the same, in a module that is imported from the working directory
 
 exit codes: 0 audited and clean, 1 findings at or above --fail-on, 2 could not audit"""
@@ -152,6 +153,7 @@ def _add_audit_options(parser: _Parser) -> None:
     parser.option("--format", choices=FORMATS, default="text", help="of the report (default: text)")
     _add_run_options(parser)
     add_screening(parser)
+    add_many(parser, whole)
     parser.option("--graph", action="store_true", help="put the flow graph into the JSON")
     parser.option("--verbose", action="store_true", help="fold nothing")
     parser.option("-o", "--output", default="", metavar="FILE", help="write the report there instead of to standard output")
@@ -178,12 +180,12 @@ def _add_run_options(parser: _Parser) -> None:
 
 
 def _split(parser: _Parser, words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """(our options, TARGET and all that follows it). A target that names a model has no arguments: what follows it is ours too."""
+    """(our options, TARGET and all that follows it). A model or a directory has no arguments: what follows it is ours too."""
     index = 0
     while index < len(words) and words[index].startswith("-") and words[index] not in ("-", "--", "-m"):
         index += 2 if words[index] in parser.valued else 1
     ours, rest = list(words[:index]), list(words[index:])
-    if rest and ":" in rest[0] and not os.path.isfile(rest[0]):
+    if rest and (":" in rest[0] or is_folder(rest[:1])) and not os.path.isfile(rest[0]):
         more, others = _split(parser, rest[1:])
         return ours + more, [rest[0], *others]
     return ours, rest
@@ -195,6 +197,8 @@ def _audit(parser: _Parser, words: list[str]) -> int:
         ours, rest = with_settings(parser, ours, rest, parser.others)
         options = parser.parse_args(ours)
         wanted = [(suffix, place) for suffix in PICTURES if (place := getattr(options, suffix))]
+        if is_folder(rest) or (not rest and options.targets):
+            return _audit_many(parser, options, ours, rest)
         check_places([(f"--{suffix}", place) for suffix, place in wanted])
         report = _audited(options, rest)
         code = _deliver(report, options)
@@ -256,38 +260,28 @@ def _say_failure(error: Exception, ours: Sequence[str], rest: Sequence[str]) -> 
 
 def _audited(options: argparse.Namespace, rest: Sequence[str]) -> Report:
     from gradflow.api import audit_script
-    from gradflow.capture.launch.inputs import parse_input
-    from gradflow.capture.launch.scale import Scale
-    from gradflow.capture.launch.target import parse_function, parse_target
+    from gradflow.cli_orders import name_of, order_of
     from gradflow.cli_screen import read_screen
-    from gradflow.screening import FailOn
 
-    inputs = [(text, parse_input(text)) for text in options.input]
-    spec = parse_target(rest)
-    if options.loss:
-        parse_function(options.loss, "--loss")
-    if (inputs or options.loss or options.init) and not spec.is_attribute:
-        option = "--input" if inputs else "--loss" if options.loss else "--init"
-        raise UsageError(f"{option} goes with a model, as in `model.py:Net`; `{spec.place}` is run as a program, which has its own")
+    order = order_of(options, rest)
     _check_output(options.output)
     screen = read_screen(options)
-    report = audit_script(
-        spec,
-        steps=options.steps,
-        timeout=options.timeout,
-        inputs=inputs,
-        loss=options.loss,
-        fail_on=FailOn.NEVER,  # the level is applied to what is left after screening
-        quiet=options.quiet_script,
-        seed=options.seed,
-        compiles=options.compile,
-        scale=Scale(options.fake, options.batch, options.seq),
-        init=options.init,
-        evaluates=options.eval,
-        draws=wants_backward_drawing(options),
-        param=getattr(options, "param", ()),
-    )
-    return screen.apply(report, f"{spec.place}:{spec.attribute}" if spec.is_attribute else spec.place)
+    return screen.apply(audit_script(order.spec, **order.options), name_of(order))
+
+
+def _audit_many(parser: _Parser, options: argparse.Namespace, ours: Sequence[str], rest: Sequence[str]) -> int:
+    """Audits the files of a directory, or the targets that the settings list."""
+    from gradflow.cli_orders import order_of, orders_of_folder
+
+    if rest:
+        orders = orders_of_folder(options, rest[0])
+    else:
+        tables = [table_words(table, folder) for folder, table in options.targets]
+        orders = [order_of(parser.parse_args([*ours, *words]), target) for words, target in tables]
+    _check_output(options.output)
+    reports = audit_all(orders, options)
+    _write(_rendered(reports, options), options.output)
+    return exit_code(reports, _exit_code)
 
 
 def _check_output(place: str) -> None:

@@ -43,6 +43,12 @@ class Screen:
         screened = screen(report, self.selection, baseline, target=target)
         return settle(with_focus(replace(screened, notes=(*screened.notes, *idle)), self.param), FailOn(self.fail_on))
 
+    def after(self) -> Screen:
+        """The screen for the next of several targets: a baseline that was written goes on."""
+        if not self.write_to or not os.path.isfile(self.write_to):
+            return self
+        return replace(self, baseline=read_baseline(Path(self.write_to).read_text("utf-8"), self.write_to))
+
     def _write(self, report: Report, target: str) -> Baseline:
         text = write_baseline(target, report.findings, self.baseline)
         try:

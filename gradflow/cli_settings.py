@@ -89,8 +89,11 @@ def with_settings(
     settings = read_settings(_folder_of(rest), [*keys, _target_key()], also)
     for name, action in actions.items():
         _check_value(action, settings.values.get(name), f"`{settings.file}`: {name}")
-    if not rest and "target" in settings.values:
-        rest = _target_words(str(settings.values["target"]), os.path.dirname(settings.file))
+    target, folder = settings.values.get("target"), os.path.dirname(settings.file)
+    if not rest and isinstance(target, str):
+        rest = _target_words(target, folder)
+    tables = target if not rest and isinstance(target, tuple) else ()
+    parser.set_defaults(targets=tuple((folder, table) for table in tables))
     given = [key.option for key in keys if any(_is_given(word, actions[key.name]) for word in ours)]
     if not _names_model(rest):
         given += ["--input", "--loss"]  # a program has its own, so these are meant for the models of the project
@@ -125,7 +128,7 @@ def _kind(action: argparse.Action) -> Kind:
 def _target_key() -> Key:
     from gradflow.settings import Key, Kind
 
-    return Key("target", "", Kind.TEXT)
+    return Key("target", "", Kind.TARGETS)
 
 
 def _check_value(action: argparse.Action, value: object, where: str) -> None:

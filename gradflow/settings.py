@@ -32,6 +32,7 @@ class Kind(str, Enum):
     TEXT = "a string"
     PATH = "a file name"  # relative to the settings' own folder
     TEXTS = "a list of strings"
+    TARGETS = "a string, or tables with a path each"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,8 @@ def _value(key: Key, value: Any, where: str, folder: Path) -> Any:
     kinds: dict[Kind, tuple[type, ...]] = {Kind.FLAG: (bool,), Kind.WHOLE: (int,), Kind.NUMBER: (int, float)}
     if key.kind is Kind.TEXTS:
         return _texts(value, where)
+    if key.kind is Kind.TARGETS and isinstance(value, list) and value and all(isinstance(entry, dict) for entry in value):
+        return tuple(value)
     if not isinstance(value, kinds.get(key.kind, (str,))) or (isinstance(value, bool) and key.kind is not Kind.FLAG):
         _refuse(where, key.kind.value, value)
     if key.choices and value not in key.choices:

@@ -16,9 +16,11 @@ PACKAGE = Path(__file__).parent.parent / "gradflow"
 ROWS = (
     ("__main__",),
     ("cli",),
-    ("cli_freeze",),
+    ("cli_freeze", "cli_many"),
+    ("cli_orders",),
     ("cli_pictures", "cli_lint"),
     ("cli_settings", "cli_screen"),
+    ("many",),
     ("",),  # gradflow/__init__.py, which hands out the public names
     ("api", "linting", "freezing"),
     ("pictures",),

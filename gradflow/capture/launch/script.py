@@ -22,10 +22,12 @@ from pathlib import Path
 from gradflow.capture.launch.injected import sitecustomize
 from gradflow.capture.launch.inputs import InputSpec
 from gradflow.capture.launch.job import Ending, Job, Way, read, write_atomically
+from gradflow.capture.launch.memory import held_by
 from gradflow.capture.launch.notebook import read_cells
 from gradflow.capture.launch.rank_reports import RankEnding, RankReports
 from gradflow.capture.launch.scale import AS_IT_IS, Scale
 from gradflow.capture.launch.target import Form, TargetSpec, program_path
+from gradflow.capture.launch.warm import Warm, WarmChild
 from gradflow.errors import TargetCrashed
 from gradflow.graph.recording import RankRecording, Target, TargetKind
 
@@ -47,6 +49,10 @@ boot(*sys.argv[2:])
 """
 """The working directory is off the path while gradflow is loaded: a `types.py` of the user's must not reach it. `import gradflow` finds the
 same gradflow as the parent's, wherever that lies; its parts are then found through the package itself."""
+
+_CHILD = "gradflow.capture.launch.child"
+
+Process = subprocess.Popen[bytes] | WarmChild
 
 _QUIET_ENVIRONMENT = {"TORCHDYNAMO_DISABLE": "1", "MPLBACKEND": "Agg", "WANDB_MODE": "disabled"}
 """What compiles code away from under the hooks, opens windows or reports runs to a service, unless the user has set it."""
@@ -70,6 +76,8 @@ def run_target(
     scale: Scale = AS_IT_IS,
     init: str = "",
     evaluates: bool = False,
+    warm: Warm | None = None,
+    memory: int = 0,
 ) -> Ending:
     """How the audit of the target in a child process ended.
 
@@ -85,6 +93,8 @@ def run_target(
         scale: fake tensors, and sizes of inputs.
         init: arguments of a class, as in a call of it.
         evaluates: a model is audited in eval mode.
+        warm: the process that is to fork the child; by default a Python of its own is started.
+        memory: bytes that the child may hold, after which it has to say what it has seen; 0 is no limit.
 
     Raises:
         TargetCrashed: the file is no valid Python; nothing was run then.
@@ -101,15 +111,15 @@ def run_target(
         job = replace(job, init=init, evaluates=evaluates)
         write_atomically(job_file, replace(job, folder=os.getcwd(), way=way))
         try:
-            with _started(job, job_file, quiet) as (child, wire):
-                reason = _wait(child, wire, timeout, reports)
+            with _started(job, job_file, quiet, warm) as (child, wire):
+                reason = _wait(child, wire, timeout, reports, memory)
                 reports.leave()
                 if reason and spec.form is Form.COMMAND:
                     _let_leave(child, reports)
         finally:
             reports.ask()
             reports.leave()
-        return _conclude(_read_ending(job, child.returncode, reason, timeout), reports, reason)
+        return _conclude(_read_ending(job, child.returncode, reason, timeout, memory), reports, reason)
 
 
 def check_syntax(spec: TargetSpec) -> None:
@@ -146,21 +156,25 @@ def _compile(source: str | bytes, name: str, shown: str) -> None:
 
 
 @contextlib.contextmanager
-def _started(job: Job, job_file: str, quiet: bool) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+def _started(job: Job, job_file: str, quiet: bool, warm: Warm | None) -> Iterator[tuple[Process, int]]:
     """The child and the descriptor on which it hears us; when the block ends, so does everything that the child started."""
     is_heard = _POSIX and job.spec.form is not Form.COMMAND
     hears, wire = os.pipe() if is_heard else (-1, -1)
-    words, environment = _command(job, job_file, hears)
     sys.stdout.flush()
     sys.stderr.flush()
-    child = subprocess.Popen(
-        words,
-        stdout=subprocess.DEVNULL if quiet else _our_stderr(),
-        stderr=subprocess.DEVNULL if quiet else None,
-        env=environment,
-        pass_fds=(hears,) if is_heard else (),
-        start_new_session=_POSIX,
-    )
+    child: Process
+    if warm is not None and is_heard:
+        child = _forked(warm, job_file, hears, quiet)
+    else:
+        words, environment = _command(job, job_file, hears)
+        child = subprocess.Popen(
+            words,
+            stdout=subprocess.DEVNULL if quiet else _our_stderr(),
+            stderr=subprocess.DEVNULL if quiet else None,
+            env=environment,
+            pass_fds=(hears,) if is_heard else (),
+            start_new_session=_POSIX,
+        )
     try:
         if is_heard:
             os.close(hears)
@@ -171,13 +185,28 @@ def _started(job: Job, job_file: str, quiet: bool) -> Iterator[tuple[subprocess.
             os.close(wire)
 
 
+def _forked(warm: Warm, job_file: str, hears: int, quiet: bool) -> WarmChild:
+    error = _our_stderr()
+    output = os.open(os.devnull, os.O_WRONLY) if quiet or error is None else os.dup(error)
+    try:
+        return warm.start(_CHILD, job_file, hears, output, output)
+    finally:
+        os.close(output)
+
+
+def environment_of(compiles: bool) -> dict[str, str]:
+    """The environment of a Python that runs targets."""
+    environment = {**_QUIET_ENVIRONMENT, **os.environ}
+    if compiles and "TORCHDYNAMO_DISABLE" not in os.environ:
+        del environment["TORCHDYNAMO_DISABLE"]
+    return environment
+
+
 def _command(job: Job, job_file: str, hears: int) -> tuple[list[str], dict[str, str]]:
     """The words that start the first process, and its environment. The user's own command is started as it is, with our way into it."""
-    environment = {**_QUIET_ENVIRONMENT, **os.environ}
-    if job.compiles and "TORCHDYNAMO_DISABLE" not in os.environ:
-        del environment["TORCHDYNAMO_DISABLE"]
+    environment = environment_of(job.compiles)
     if job.spec.form is not Form.COMMAND:
-        main = f"gradflow.capture.launch.{'freeze_child' if job.layers else 'child'}"
+        main = "gradflow.capture.launch.freeze_child" if job.layers else _CHILD
         return [sys.executable, "-c", _BOOT, str(Path(__file__).resolve().parents[3]), main, job_file, str(hears)], environment
     environment["PATH"] = program_path()
     paths = [job.injector, *environment.get("PYTHONPATH", "").split(os.pathsep)]
@@ -194,8 +223,11 @@ def _our_stderr() -> int | None:
         return None
 
 
-def _wait(child: subprocess.Popen[bytes], wire: int, timeout: float, reports: RankReports) -> str:
-    """Waits for the child's end, and says what cut it short: nothing, "enough", "timeout" or "interrupt". A second Ctrl-C kills at once."""
+def _wait(child: Process, wire: int, timeout: float, reports: RankReports, memory: int = 0) -> str:
+    """Waits for the child's end, and says what cut it short: nothing, "enough", "timeout", "memory" or "interrupt".
+
+    A second Ctrl-C kills at once.
+    """
     until = time.monotonic() + timeout
     reason = ""
     try:
@@ -205,6 +237,7 @@ def _wait(child: subprocess.Popen[bytes], wire: int, timeout: float, reports: Ra
                 reports.settle(GRACE)
                 return ""
             reason = "enough" if reports.complete() else "timeout" if time.monotonic() >= until else ""
+            reason = reason or ("memory" if memory and held_by(child.pid) > memory else "")
     except KeyboardInterrupt:
         reason = "interrupt"
     with contextlib.suppress(BrokenPipeError, KeyboardInterrupt, subprocess.TimeoutExpired):
@@ -215,7 +248,7 @@ def _wait(child: subprocess.Popen[bytes], wire: int, timeout: float, reports: Ra
     return reason
 
 
-def _let_leave(child: subprocess.Popen[bytes], reports: RankReports) -> None:
+def _let_leave(child: Process, reports: RankReports) -> None:
     """Waits for a command whose processes have been told to leave: it sees them go, and puts its own things in order."""
     until = time.monotonic() + GRACE
     with contextlib.suppress(KeyboardInterrupt):
@@ -225,7 +258,7 @@ def _let_leave(child: subprocess.Popen[bytes], reports: RankReports) -> None:
             child.wait(LEAVING)
 
 
-def _end_group(child: subprocess.Popen[bytes]) -> None:
+def _end_group(child: Process) -> None:
     """Ends the child and whatever it started: politely first, so that shared memory and semaphores are given back."""
     if not _POSIX:
         child.kill()
@@ -242,7 +275,7 @@ def _end_group(child: subprocess.Popen[bytes]) -> None:
     child.wait()
 
 
-def _is_alive(child: subprocess.Popen[bytes]) -> bool:
+def _is_alive(child: Process) -> bool:
     child.poll()
     try:
         os.killpg(child.pid, 0)
@@ -251,9 +284,10 @@ def _is_alive(child: subprocess.Popen[bytes]) -> bool:
     return True
 
 
-def _read_ending(job: Job, code: int, reason: str, timeout: float) -> Ending:
+def _read_ending(job: Job, code: int, reason: str, timeout: float, memory: int = 0) -> Ending:
     """What the first process left, with the reason for which it was cut short in words."""
-    words = {"timeout": f"the time of {timeout:g} s ran out", "interrupt": "interrupted by Ctrl-C"}.get(reason, "")
+    limits = {"timeout": f"the time of {timeout:g} s ran out", "memory": f"the memory of {memory / 2**30:.1f} GiB was used up"}
+    words = {**limits, "interrupt": "interrupted by Ctrl-C"}.get(reason, "")
     ending = read(job.ending)
     if isinstance(ending, Ending):
         return Ending(ending.way, ending.recording, words, ending.traceback) if ending.way is Way.ASKED else ending
@@ -288,7 +322,7 @@ def _conclude(first: Ending, reports: RankReports, reason: str) -> Ending:
         return Ending(Way.CRASHED, None, f"rank {crashed.rank}: {crashed.ending.sentence}", crashed.ending.traceback, ranks)
     if first.way in (Way.EXITED, Way.LOST):
         return Ending(first.way, None, first.sentence, "", ranks)
-    if reason in ("timeout", "interrupt"):
+    if reason in ("timeout", "memory", "interrupt"):
         return Ending(Way.ASKED, None, first.sentence, "", ranks)
     return Ending(Way.STOPPED if reason else Way.ENDED, None, "", "", ranks)
 
