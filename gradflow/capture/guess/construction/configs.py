@@ -20,6 +20,8 @@ CONFIG = re.compile(
 )
 _CONFIG_CLASS = re.compile(r"Config$|Args$|Arguments$|Params$|Options$|Cfg$|Configuration$|HParams$|Hyperparams$")
 
+_SPATIAL = re.compile(r"image_size|patch_size")
+
 
 def propose(subject: Subject) -> Iterator[Construction]:
     """Small ones first, then less and less small, then an object made up as it is read."""
@@ -79,11 +81,17 @@ def _shrunk(made: type, subject: Subject) -> Iterator[str]:
     except Exception as error:  # noqa: BLE001 - their constructor; what it needs is guessed from its fields instead
         yield from _from_fields(made, error)
         return
-    smaller = smaller_sizes({name: _peek(default, name) for name in SMALL})
+    smaller = smaller_sizes(
+        {name: _peek(default, name) for name in SMALL if not (name == "head_dim" and hasattr(default, "qk_rope_head_dim"))}
+    )
     smaller.update(_tokens(default, smaller))
     parts = _smaller_parts(default)
     if parts:
         yield f"{made.__name__}({_written({**smaller, **parts})})"
+        without = {name: {key: value for key, value in sizes.items() if not _SPATIAL.search(key)} for name, sizes in parts.items()}
+        yield f"{made.__name__}({_written({**{key: value for key, value in smaller.items() if not _SPATIAL.search(key)}, **without})})"
+        shallow = {name: {key: value for key, value in sizes.items() if ONLY_DEPTH.search(key)} for name, sizes in parts.items()}
+        yield f"{made.__name__}({_written({**{key: value for key, value in smaller.items() if ONLY_DEPTH.search(key)}, **shallow})})"
     for chosen in (smaller, {name: value for name, value in smaller.items() if ONLY_DEPTH.search(name)}, {}):
         yield f"{made.__name__}({_written(chosen)})"
 

@@ -18,7 +18,7 @@ from gradflow.capture.guess.usual import annotation_of
 
 def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> Iterator[Call]:
     """Optional arguments that the error names, or that are None where something is read from them, are given."""
-    parameters = parameters_of(model.forward)
+    parameters = {name: entry for name, entry in parameters_of(model.forward).items() if not entry.kind.name.startswith("VAR_")}
     given = call.given()
     unknown = re.search(r"unexpected keyword argument '(\w+)'", failure.message)
     if unknown and unknown[1] in given:

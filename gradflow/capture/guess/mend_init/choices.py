@@ -37,7 +37,7 @@ def _keys(spot: Spot, failure: Failure) -> list[object]:
     names = re.findall(r"[A-Za-z_]\w*", spot.text)
     tables = [spot.variables.get(name, spot.scope.get(name)) for name in names]
     tables += [getattr(spot.variables.get("self"), name, None) for name in names]
-    found = [key for table in tables if isinstance(table, dict) for key in list(table)[:_MOST] if isinstance(key, (str, int))]
+    found: list[object] = [key for table in tables if isinstance(table, dict) for key in list(table)[:_MOST] if isinstance(key, (str, int))]
     return found or _keys_looked_up(spot)
 
 

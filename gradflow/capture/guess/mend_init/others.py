@@ -16,7 +16,7 @@ def mend(construction: Construction, failure: Failure, subject: Subject) -> Iter
     """A few values for a few arguments."""
     given = construction.given()
     for name in blamed_arguments(construction, failure)[:_MOST_ARGUMENTS]:
-        if given[name].startswith("Made("):
+        if given[name].startswith(("Made(", "{")) or name.endswith("_config"):
             continue
         for text in alternatives(name, given[name])[:_MOST_VALUES]:
             yield construction.with_argument(name, text)
