@@ -1,13 +1,14 @@
 """A parameter that gets a gradient, and that no optimizer holds.
 
 ## What it checks
-Parameters of modules that require grad, that got a gradient while some optimizer took steps, and that no optimizer holds. What is meant is
-told from the program, and an error is said where
+Parameters of modules, and tensors that the program names itself, that require grad, that got a gradient while some optimizer took steps,
+and that no optimizer holds. What is meant is told from the program, and an error is said where
 
 - the parameter was made after every optimizer was built (a head that is added later), or was frozen then and is thawed since;
 - another parameter of the same module is held, so this one was left out of the groups;
 - others of the same model are held, and not all that is left out only feeds them (a trained head on a backbone that was left out is meant);
-- nothing of its model is held, and the model runs in train mode and is no copy of another (a loss module with a weight of its own).
+- nothing of its model is held, and the model runs in train mode (a loss module with a weight of its own). A copy of another model (a
+  moving average, a target) is one such only if a gradient comes to it in every step and its values are no mere targets of a loss.
 
 The line named is the constructor of the optimizer that holds the neighbours, else of the one that took most steps.
 
@@ -38,10 +39,11 @@ from gradflow.checks.base import Case, cause_site, definition_site, same_line
 from gradflow.checks.naming import Group, expression, listed, topmost
 from gradflow.checks.order import downstream, parameter_nodes, takers
 from gradflow.checks.owners import line_of, optimizer_of
+from gradflow.checks.targets import targets_only
 from gradflow.graph.blame import upstream
 from gradflow.graph.recording import Membership, OptimizerFact, ParameterFact
 from gradflow.report import Finding, FindingSite, Severity
-from gradflow.verdict import Verdict
+from gradflow.verdict import Verdict, live_steps
 
 CODE = "GF301"
 NAME = "not-in-optimizer"
@@ -79,20 +81,26 @@ def forgotten(case: Case) -> list[int]:
 
 def left_out_of_optimizers(case: Case) -> list[int]:
     """Indices of the registered parameters that got a gradient and that nothing is known to update; in no finding yet."""
+    twins = any(fact.twin and not fact.optimizers for fact in case.facts)
+    targets = targets_only(case.graph) if twins else frozenset()
     return [
         i
         for i in case.free(*_REACHED)
-        if (fact := case.facts[i]).membership is Membership.REGISTERED
+        if (fact := case.facts[i]).membership in (Membership.REGISTERED, Membership.LOOSE)
         and not fact.optimizers
         and not fact.written
         and not fact.moved
         and any(step.delivered for step in fact.steps)
-        and not _copies_another_model(case, fact)
+        and not _copies_another_model(case, fact, i in targets)
     ]
 
 
-def _copies_another_model(case: Case, fact: ParameterFact) -> bool:
-    return bool(fact.twin) and fact.twin != fact.root and any(other.root == fact.twin for other in case.facts)
+def _copies_another_model(case: Case, fact: ParameterFact, is_target: bool) -> bool:
+    """Whether its model is a copy of another, and not trained by itself: a target or an average gets no gradient, or runs in eval mode."""
+    if not fact.twin or fact.twin == fact.root or not any(other.root == fact.twin for other in case.facts):
+        return False
+    in_every_step = len(fact.steps) > 1 and live_steps(fact) == len(fact.steps)
+    return fact.evaluating or not in_every_step or is_target
 
 
 def _faults_of_root(case: Case, members: list[int], held: list[int]) -> list[int]:

@@ -2,7 +2,8 @@
 
 ## What it checks
 Parameters whose gradient was cleared, by a `zero_grad` after a backward pass and before the step of the optimizer that holds them, in every
-step seen. The line named is the `zero_grad`. A gradient that is cleared in some steps only, and one that a later backward pass brings
+step seen. The line named is the `zero_grad`. So is `.grad = None` by hand, if it takes all that the optimizer would use; for some of it, it
+is a way to freeze. A gradient that is cleared in some steps only, and one that a later backward pass brings
 again before the step, is no finding.
 
 ## Why it matters
@@ -64,12 +65,13 @@ def _in_every_step(case: Case, index: int) -> bool:
 def _finding(case: Case, site: Site | None, optimizer: str, members: list[int]) -> Finding:
     names = case.names(members)
     known = optimizer_named(case, optimizer)
-    call = f"`zero_grad` on line {site.line}" if site is not None else "`zero_grad`"
+    what = "`zero_grad`" if site is None or "zero_grad" in site.source else "`.grad = None`"
+    call = f"{what} on line {site.line}" if site is not None else what
     return Finding(
         CODE,
         NAME,
         SEVERITY,
-        f"the gradient of {spoken(case.facts, members)} is cleared by `zero_grad` before `{optimizer}` steps",
+        f"the gradient of {spoken(case.facts, members)} is cleared by {what} before `{optimizer}` steps",
         names,
         sites=(
             *cause_site(site, "throws away what the backward pass brought"),

@@ -8,6 +8,9 @@ Parameters with `requires_grad=False`, and what moved though they were frozen. `
 - `weight-decay` and `momentum`: `.grad` holds zeros (`zero_grad(set_to_none=False)`), and the optimizer still decays the weights, or
   follows the momentum that it gathered before.
 
+The last two are said too of parameters that still require a gradient, learned before, and then ran under `no_grad` to the end, in two steps
+at least: that is another way to freeze.
+
 The line named is the one that froze them; where that was not seen, the definition or the optimizer's constructor. Copies of another module
 (a moving average, a target network) and values that the program writes between steps are meant, and no finding. It is info where no
 optimizer holds anything of the same model: a model that nobody trains.
@@ -48,6 +51,7 @@ CODE = "GF306"
 NAME = "frozen-not-still"
 SEVERITY = Severity.WARNING
 
+_LEAST_STEPS = 2
 _WHY = {
     "stale-gradient": "a gradient from before is left in `.grad`, and each step applies it again",
     "weight-decay": "`.grad` holds zeros, so that each step decays the weights",
@@ -66,8 +70,36 @@ def find(case: Case) -> Iterable[Finding]:
         reason = "" if _is_meant(fact) or not fact.optimizers else _moved_by_step(fact)
         if reason:
             groups.setdefault((fact.optimizers[0], reason), []).append(index)
+    muted = _muted(case)
+    for index in muted:
+        fact = case.facts[index]
+        reason = "stale-gradient" if fact.steps[-1].stale_norm else "weight-decay" if fact.decayed else "momentum"
+        groups.setdefault((fact.optimizers[0], reason), []).append(index)
     for (optimizer, reason), members in groups.items():
-        yield _stepped(case, optimizer, reason, members)
+        yield _stepped(case, optimizer, reason, members, next((muted[i] for i in members if i in muted), None))
+
+
+def _muted(case: Case) -> dict[int, Site | None]:
+    """Parameters (indices) that learned, and then ran with gradients off to the end while the optimizer went on to move them, each with the
+    line that switches gradients off."""
+    free = ((i, case.facts[i]) for i in case.free(Verdict.LIVE))
+    chosen = {i for i, fact in free if fact.optimizers and not _is_meant(fact) and _went_quiet(fact)}
+    if not chosen:
+        return {}
+    graph, found = case.graph, dict[int, Site | None]()
+    for source, target in zip(graph.sources, graph.targets, strict=True):
+        index, node = graph.nodes[source].parameter, graph.nodes[target]
+        if index in chosen and node.region >= 0 and node.step >= case.recording.backward_passes - 1:
+            place = graph.cuts[node.region].site
+            found[index] = graph.sites[place] if place >= 0 else None
+    return dict(sorted(found.items()))
+
+
+def _went_quiet(fact: ParameterFact) -> bool:
+    last = fact.steps[-_LEAST_STEPS:]
+    moved = len(last) == _LEAST_STEPS and all(not step.reached and step.moved and step.stale_norm is not None for step in last)
+    first = next((k for k, step in enumerate(fact.steps) if not step.reached), len(fact.steps))
+    return moved and first > 0 and not any(step.reached for step in fact.steps[first:])
 
 
 def _is_meant(fact: ParameterFact) -> bool:
@@ -115,7 +147,7 @@ def _module_of(case: Case, path: str, members: tuple[int, ...]) -> str:
     return case.facts[members[0]].owner if any(case.facts[i].name == path for i in members) else path
 
 
-def _stepped(case: Case, name: str, reason: str, members: list[int]) -> Finding:
+def _stepped(case: Case, name: str, reason: str, members: list[int], muted: Site | None) -> Finding:
     facts = [case.facts[i] for i in members]
     optimizer = optimizer_named(case, name)
     they, them, be = ("it", "it", "is") if len(members) == 1 else ("they", "them", "are")
@@ -125,14 +157,16 @@ def _stepped(case: Case, name: str, reason: str, members: list[int]) -> Finding:
         SEVERITY,
         f"{spoken(case.facts, members)} {be} frozen, and `{name}` still moves {them}: {_WHY[reason]}",
         case.names(members),
-        sites=tuple(_sites(facts, "frozen here, with the gradient left in place", optimizer.site if optimizer is not None else None)),
+        sites=tuple(
+            _sites(facts, "frozen here, with the gradient left in place", optimizer.site if optimizer is not None else None, muted)
+        ),
         reason=reason,
         help=(f"set `.grad = None` where {they} {be} frozen, or leave {them} out of `{name}` from then on",),
     )
 
 
-def _sites(facts: list[ParameterFact], note: str, built: Site | None) -> Iterable[FindingSite]:
-    frozen = next((fact.frozen_at for fact in facts if fact.frozen_at is not None), None)
+def _sites(facts: list[ParameterFact], note: str, built: Site | None, muted: Site | None = None) -> Iterable[FindingSite]:
+    frozen = muted or next((fact.frozen_at for fact in facts if fact.frozen_at is not None), None)
     defined = next((fact.definition for fact in facts if fact.definition is not None), None)
     yield from cause_site(frozen or built or defined, note if frozen else "still holds them" if built else "defined here, and frozen")
     if built is not None and frozen is not None and not same_line(built, frozen):

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gradflow.checks.base import Case
+from gradflow.checks.targets import targets_only
 from gradflow.graph.recording import ParameterFact, Recording
 from gradflow.report import Severity
 from gradflow.verdict import live_steps
@@ -16,15 +17,17 @@ def reachability_severity(fact: ParameterFact, recording: Recording) -> Severity
 
     An error, unless something tells that it is meant (then info): its value is written between watched steps by something else than an
     optimizer (a moving average); no optimizer holds it while others are held; the one that holds it never stepped while another did; or,
-    in a program where no optimizer stepped, other roots are trained and nothing of its own root is (a teacher).
+    in a program where no optimizer stepped, other roots are trained and nothing of its own root is, or it is only what a loss has to meet
+    (a teacher).
     """
-    return _severity(fact, _intent(recording))
+    return _severity(fact, _intent(recording), recording.parameters.index(fact) in targets_only(recording.graph))
 
 
 def reachability_severities(recording: Recording) -> tuple[Severity | None, ...]:
     """`reachability_severity` of every parameter of `recording`, in time linear in their number."""
     intent = _intent(recording)
-    return tuple(_severity(fact, intent) for fact in recording.parameters)
+    targets = targets_only(recording.graph) if not intent.stepped else frozenset()
+    return tuple(_severity(fact, intent, index in targets) for index, fact in enumerate(recording.parameters))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +44,15 @@ def _intent(recording: Recording) -> _Intent:
     return _Intent(any(fact.optimizers for fact in facts), any(fact.stepped for fact in facts), any(map(live_steps, facts)))
 
 
-def _severity(fact: ParameterFact, program: _Intent) -> Severity | None:
+def _severity(fact: ParameterFact, program: _Intent, is_target: bool) -> Severity | None:
     if not fact.requires_grad or live_steps(fact):
         return None
     if fact.written or (program.held and not fact.optimizers):
         return Severity.INFO
     if program.stepped:
         return Severity.ERROR if fact.stepped else Severity.INFO
+    if is_target and program.trained:
+        return Severity.INFO
     return Severity.ERROR if fact.siblings_trained or not program.trained else Severity.INFO
 
 
@@ -69,5 +74,7 @@ def why_meant(case: Case, indices: Iterable[int]) -> str:
     if not any(fact.optimizers for fact in facts):
         if any(other.optimizers for other in case.facts):
             return f"no optimizer holds {them}, while others are held"
+        if any(fact.siblings_trained for fact in facts):
+            return f"{their} {values} only what a loss has to meet"
         return f"nothing else of {their} model is trained either, while another model is"
     return f"{their} optimizer took no step while another did, or {their} {values} written by something else"

@@ -211,3 +211,51 @@ class Scripted(nn.Module):
 def test_a_torchscript_part_is_walked_like_any_other() -> None:
     (finding,) = found(plain, Scripted())
     assert (finding.code, finding.parameters) == ("GF102", ("spare.weight", "spare.bias"))
+
+
+def test_a_tensor_of_the_loop_that_learns_and_that_no_optimizer_holds_is_an_error() -> None:
+    log_scale = torch.zeros(1, requires_grad=True)
+
+    def step(model: nn.Module, optimizer: torch.optim.Optimizer, number: int) -> None:
+        optimizer.zero_grad()
+        (loss_of(model) * (-log_scale).exp() + log_scale).sum().backward()
+        optimizer.step()
+
+    findings = found(step)
+    assert [(finding.code, finding.parameters) for finding in findings] == [("GF301", ("log_scale",))]
+
+
+def test_points_whose_gradient_the_program_asks_for_are_data() -> None:
+    points = torch.linspace(0.0, 1.0, 8)[:, None].requires_grad_()
+
+    def step(model: nn.Module, optimizer: torch.optim.Optimizer, number: int) -> None:
+        optimizer.zero_grad()
+        value = model(points)
+        slope = torch.autograd.grad(value.sum(), points, create_graph=True)[0]
+        (slope - value).square().mean().backward()
+        optimizer.step()
+
+    assert found(step, nn.Sequential(nn.Linear(1, 4), nn.Tanh(), nn.Linear(4, 1))) == []
+
+
+def all_taken_away(model: nn.Module, optimizer: torch.optim.Optimizer, number: int) -> None:
+    loss_of(model).backward()
+    for parameter in model.parameters():
+        parameter.grad = None
+    optimizer.step()
+
+
+def test_gradients_that_are_all_taken_away_by_hand_are_cleared() -> None:
+    (finding,) = found(all_taken_away)
+    assert (finding.code, cause(finding)) == ("GF303", "parameter.grad = None")
+
+
+def some_taken_away(model: nn.Module, optimizer: torch.optim.Optimizer, number: int) -> None:
+    optimizer.zero_grad()
+    loss_of(model).backward()
+    next(model.parameters()).grad = None
+    optimizer.step()
+
+
+def test_gradients_of_which_some_are_taken_away_by_hand_are_meant() -> None:
+    assert [finding for finding in found(some_taken_away) if finding.severity is not Severity.INFO] == []

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hand_built import Program, hidden, places, steps
 
+from gradflow.graph.recording import Membership
 from gradflow.report import Severity
 
 
@@ -96,7 +97,7 @@ def test_a_loss_module_with_a_weight_that_nobody_holds_is_an_error() -> None:
     ("facts", "why"),
     [
         ({"evaluating": True}, "it runs in eval mode, and nothing of it is trained"),
-        ({"twin": "embedder"}, "it is a copy of `embedder`, by class and shapes"),
+        ({"twin": "embedder", **steps(1.0, None)}, "it is a copy of `embedder`, by class and shapes"),
         ({"written": True}, "its values are written between steps by something else than an optimizer"),
         ({"moved": True}, "its values are written between steps by something else than an optimizer"),
     ],
@@ -105,6 +106,29 @@ def test_a_model_outside_the_training_is_meant(facts: dict[str, Any], why: str) 
     finding = loss_module(**facts).finding()
     assert (finding.code, finding.severity) == ("GF901", Severity.INFO)
     assert finding.message.endswith(f"taken as meant: {why}")
+
+
+def test_a_copy_that_gets_a_gradient_in_every_step_was_forgotten() -> None:
+    assert loss_module(twin="embedder").loud() == ["GF301"]
+
+
+def test_a_copy_whose_values_only_have_to_be_met_is_a_teacher() -> None:
+    program = Program()
+    program.optimizer()
+    student = program.op("linear", program.weight("embedder.weight", live=True, root="embedder"))
+    teacher = program.op("linear", program.weight("old.weight", live=True, held=False, root="old", twin="embedder"))
+    node = program.op("mse_loss", student, teacher)
+    program.build.losses.append(node)
+    assert [finding.code for finding in program.findings()] == ["GF901"]
+
+
+def test_a_tensor_in_no_module_that_learns_and_is_not_held_is_an_error() -> None:
+    program = Program()
+    program.optimizer()
+    log_sigma = program.weight("log_sigma", live=True, held=False, root="", membership=Membership.LOOSE)
+    program.loss(program.op("mul", program.op("linear", program.weight("lin.weight", live=True)), log_sigma))
+    assert program.finding().parameters == ("log_sigma",)
+    assert program.loud() == ["GF301"]
 
 
 def test_a_twin_among_the_layers_of_one_model_excuses_nothing() -> None:

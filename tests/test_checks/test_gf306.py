@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from hand_built import Program, places, site, steps
+from hand_built import Program, Via, places, site, steps
 
-from gradflow.graph.recording import RestlessStatistics
+from gradflow.graph.flow import EdgeKind, Node, NodeKind
+from gradflow.graph.recording import RestlessStatistics, StepFact
 from gradflow.report import Severity
 
 
@@ -80,3 +82,49 @@ def test_a_frozen_weight_that_no_step_is_known_to_have_moved_is_no_finding(facts
 
 def test_steps_from_before_the_freezing_do_not_count() -> None:
     assert program_with(**steps(1.0, 1.0, moved=True)).findings() == []
+
+
+QUIET = StepFact(3, reached=False, delivered=False, stale_norm=0.0, moved=True)
+LEARNED = StepFact(1, reached=True, delivered=True, grad_norm=1.0)
+
+
+def muted(*seen: StepFact, under_no_grad: bool = True) -> Program:
+    """A live head behind a weight that requires grad, and that runs with gradients off by now."""
+    program = Program()
+    program.optimizer(steps=3)
+    weight = program.weight(
+        "enc.weight", steps=tuple(replace(step, step=number) for number, step in enumerate(seen, start=1)), decayed=True
+    )
+    region = program.region() if under_no_grad else -1
+    hidden = program.build.node(Node(NodeKind.OPERATION, "linear", region=region, step=1))
+    program.build.edge(weight, hidden, EdgeKind.INERT)
+    program.loss(program.op("linear", program.weight("head.weight", live=True), Via(hidden)))
+    return program
+
+
+def test_what_learned_and_then_runs_under_no_grad_is_frozen_and_is_not_to_move() -> None:
+    finding = muted(LEARNED, QUIET, QUIET).finding()
+    assert (finding.code, finding.severity, finding.reason, finding.parameters) == (
+        "GF306",
+        Severity.WARNING,
+        "weight-decay",
+        ("enc.weight",),
+    )
+    assert places(finding)[0][:2] == ("cause", 14)
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        muted(LEARNED, QUIET),  # one step only
+        muted(LEARNED, QUIET, LEARNED, QUIET, QUIET),  # in turns with another head
+        muted(LEARNED, QUIET, QUIET, under_no_grad=False),  # merely unused
+        muted(LEARNED, *(replace(QUIET, moved=False),) * 2),
+    ],
+)
+def test_a_layer_that_merely_pauses_is_no_frozen_one(program: Program) -> None:
+    assert program.loud() == []
+
+
+def test_what_never_learned_is_cut_off_and_not_frozen() -> None:
+    assert muted(QUIET, QUIET).loud() == ["GF101"]

@@ -56,3 +56,26 @@ LIVE_UNHELD = {"live": True, "held": False}
 )
 def test_the_optimizer_declares_intent(case: str, other: dict[str, Any] | None, facts: dict[str, Any], expected: Severity | None) -> None:
     assert severity(other, **facts) is expected, case
+
+
+def distillation(*, order: tuple[int, int], label: str = "kl_div", stepped: bool = False) -> Severity | None:
+    """Of a teacher beside its student in one model, whose outputs meet in one loss; in a program without an optimizer."""
+    program = Program()
+    held = {"held": stepped, "siblings_trained": True}
+    teacher = program.op("linear", Via(program.weight("teacher.weight", **held), program.region()), region=0)
+    student = program.op("linear", program.weight("student.weight", live=True, **held))
+    program.loss(program.op(label, *((Via(teacher), student)[place] for place in order)))
+    return reachability_severities(program.recording())[0]
+
+
+def test_a_teacher_is_told_by_being_what_the_loss_has_to_meet() -> None:
+    assert distillation(order=(1, 0)) is Severity.INFO
+    assert distillation(order=(0, 1), label="mse_loss") is Severity.INFO
+
+
+def test_a_cut_branch_that_is_no_target_is_an_error_beside_trained_siblings() -> None:
+    assert distillation(order=(1, 0), label="mul") is Severity.ERROR
+
+
+def test_an_optimizer_that_holds_the_teacher_says_that_it_should_learn() -> None:
+    assert distillation(order=(1, 0), stepped=True) is Severity.ERROR

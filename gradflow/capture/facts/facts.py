@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -44,7 +45,7 @@ def build_recording(seen: Seen, target: Target, *, crash: str, timed_out: bool, 
     trace, passes = seen.trace, seen.passes.seen
     reached = {serial for entry in passes for serial in entry.reached}
     held = {serial for watched in seen.optimizers.seen for serial in watched.holds}
-    inventory = take_inventory(seen.registry, trace, seen.roots, reached, held, seen.names)
+    inventory = take_inventory(seen.registry, trace, seen.roots, reached, held, seen.names, _reached_again(passes))
     names = _optimizer_names(seen.optimizers.seen)
     members = seen.members = inventory.members
     norms = weight_norms([member.tensor for member in members])
@@ -73,6 +74,12 @@ def build_recording(seen: Seen, target: Target, *, crash: str, timed_out: bool, 
         crash=crash,
         timed_out=timed_out,
     )
+
+
+def _reached_again(passes: Sequence[Pass]) -> set[int]:
+    """Serials of the leaves that more than one pass brought a gradient: what is made anew for each batch is not among them."""
+    counts = Counter(serial for entry in passes if entry.into_grad for serial in entry.reached)
+    return {serial for serial, times in counts.items() if times > 1}
 
 
 def _with_drawing(graph: FlowGraph, passes: Sequence[Pass], assembler: Assembler, indices: dict[int, int], names: list[str]) -> FlowGraph:

@@ -105,11 +105,12 @@ def _inside(path: str, value: Any, depth: int) -> Iterator[tuple[str, Any]]:
 
 
 def take_inventory(
-    registry: Registry, trace: Trace, roots: list[Root], reached: set[int], held: set[int], loose: dict[int, str]
+    registry: Registry, trace: Trace, roots: list[Root], reached: set[int], held: set[int], loose: dict[int, str], again: set[int]
 ) -> Inventory:
     """Names every leaf of the roots, those that the roots hide, and those that live in no module at all.
 
-    `reached` and `held` are the serials of leaves that a pass reached, or an optimizer holds; `loose` names tensors (by leaf serial).
+    `reached` and `held` are the serials of leaves that a pass reached, or an optimizer holds, `again` of those that several passes reached;
+    `loose` names tensors (by leaf serial).
     """
     inventory = Inventory()
     prefixed = len(roots) > 1
@@ -128,7 +129,7 @@ def take_inventory(
     for root in roots:
         _add_hidden(inventory, known, root, f"{root.name}." if prefixed and root.name else "", registry, trace, reached - held, held)
     _add_recreated(inventory, known, registry, trace, reached, held)
-    _add_loose(inventory, known, trace, reached, held, loose)
+    _add_loose(inventory, known, trace, reached, held, loose, again)
     return inventory
 
 
@@ -231,11 +232,12 @@ def _add_recreated(
 
 
 def _add_loose(
-    inventory: Inventory, known: dict[int, Member], trace: Trace, reached: set[int], held: set[int], loose: dict[int, str]
+    inventory: Inventory, known: dict[int, Member], trace: Trace, reached: set[int], held: set[int], loose: dict[int, str], again: set[int]
 ) -> None:
-    """Leaves in no module: those that an optimizer holds and a pass reached, and those that the program names and writes by hand.
+    """Leaves in no module: those that an optimizer holds and a pass reached, and those that the program names and writes by hand, or that
+    get a gradient in pass after pass.
 
-    An input that needs a gradient (a penalty, an attack) is data: neither held nor written, and other parameters are there.
+    An input that needs a gradient (a penalty, an attack) is data: it is made for one pass, or the program asks for its gradient itself.
     """
     alone = not inventory.members
     for serial in sorted(reached | held):
@@ -244,6 +246,7 @@ def _add_loose(
         if serial in known or leaf.made_in or tensor is None:
             continue
         name = loose.get(serial)
-        if not (serial in held and (serial in reached or name)) and not (name and (alone or leaf.written)):
+        learns = serial in again and not leaf.asked
+        if not (serial in held and (serial in reached or name)) and not (name and (alone or leaf.written or learns)):
             continue
         inventory.members.append(Member(name or f"leaf{serial}", "", [serial], Membership.LOOSE, tensor=tensor))

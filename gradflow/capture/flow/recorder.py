@@ -41,6 +41,7 @@ _Tensor = torch.Tensor
 _sequence = torch._C._autograd._get_sequence_nr
 _grad_enabled = torch.is_grad_enabled
 _DATA: Any = _Tensor.data
+_GRAD: Any = _Tensor.grad
 _REQUIRES_GRAD: Any = _Tensor.requires_grad
 
 
@@ -65,6 +66,8 @@ class Recorder(TorchFunctionMode):
             torch._C._set_grad_enabled: self._switch_grad,
             _REQUIRES_GRAD.__set__: self._freeze,
             _Tensor.requires_grad_: self._freeze,
+            _GRAD.__get__: self._use_grad,
+            _GRAD.__set__: self._use_grad,
             _Tensor.register_hook: self._hook,
             _Tensor.register_post_accumulate_grad_hook: self._hook,
         }
@@ -328,11 +331,14 @@ class Recorder(TorchFunctionMode):
             leaf.frozen_at = user_place(sys._getframe(2))
         return out
 
+    def _use_grad(self, func: Any, args: Any, kwargs: Any) -> Any:
+        self.trace.note_grad_use(args[0], user_place(sys._getframe(2)) if len(args) > 1 else None)
+        return func(*args)
+
     def _hook(self, func: Any, args: Any, kwargs: Any) -> Any:
         out = func(*args, **kwargs)
-        tensor, function = args[0], args[1] if len(args) > 1 else kwargs.get("hook")
-        hook = GradientHook(user_place(sys._getframe(2)), gives_zeros(function))
-        self.trace.note_hook(tensor, hook)
+        function = args[1] if len(args) > 1 else kwargs.get("hook")
+        self.trace.note_hook(args[0], GradientHook(user_place(sys._getframe(2)), gives_zeros(function)))
         return out
 
     def _switch_grad(self, func: Any, args: Any, kwargs: Any) -> Any:

@@ -51,10 +51,12 @@ class Leaf:
     """One trainable leaf: where it was made, in which module's forward (serial, 0: in none), after how many backward passes.
 
     `gathered`: the whole tensor that stands for it in a forward pass, where the leaf itself is this process's shard. `written_at`: where
-    something else than an optimizer wrote its value last. `hooked`: the last hook that the program put on its gradient.
+    something else than an optimizer wrote its value last. `hooked`: the last hook that the program put on its gradient. `asked`: the
+    program asks for its gradient itself, by `torch.autograd.grad` or by reading `.grad`.
     """
 
     __slots__ = (
+        "asked",
         "cast",
         "dtype",
         "frozen_at",
@@ -82,6 +84,7 @@ class Leaf:
         self.shape = tuple(tensor.shape) if not isinstance(tensor, UninitializedTensorMixin) else ()
         self.dtype = str(tensor.dtype).removeprefix("torch.")
         self.owner: tuple[int, str] | None = None
+        self.asked = False
         self.written = False
         self.written_at: Place | None = None
         self.hooked: GradientHook | None = None
@@ -210,6 +213,14 @@ class Trace:
             self.hooks[tensor.grad_fn._sequence_nr()] = hook
         else:
             (self.leaf(tensor) or self.add_leaf(tensor, None, 0)).hooked = hook
+
+    def note_grad_use(self, tensor: torch.Tensor, place: Place | None) -> None:
+        """Says that the program read the `.grad` of `tensor`, or set it at `place`."""
+        leaf = self.leaf_of.get(id(tensor))
+        if leaf is not None and place is not None:
+            self.gradient_writes[leaf.serial] = (place, "grad")
+        elif leaf is not None:
+            leaf.asked = True
 
     def _unseen(self, tensor: torch.Tensor) -> Step | None:
         """A tensor that no recorded call made: with a `grad_fn` it is joined by walking autograd's graph to the first values known."""

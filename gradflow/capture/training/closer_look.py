@@ -144,7 +144,7 @@ class CloserLook:
             for root in roots:
                 root.name = variable_of(named.get(id(root.module), ""))
             names = {serial: named[id(tensor)] for serial, tensor in loose.items() if id(tensor) in named}
-            inventory = take_inventory(self._registry, self._trace, roots, part, part, names)
+            inventory = take_inventory(self._registry, self._trace, roots, part, part, names, set())
             at: dict[str, set[int]] = {}
             for serial, path in inventory.paths.items():
                 at.setdefault(path, set()).add(serial)

@@ -231,11 +231,18 @@ class Optimizers:
             # With a closure the passes come from inside the step: they are judged when it has ended.
             if not _closure(args, kwargs):
                 self._judge(watched, held)
+                self._read_stale(watched, held)
         self.trace.stepping += 1
         if not _closure(args, kwargs):
             self.resume()
             self._guard = torch._C.DisableTorchFunction()
             self._guard.__enter__()
+
+    def _read_stale(self, watched: WatchedOptimizer, held: list[tuple[int, torch.Tensor]]) -> None:
+        """Reads the values of what no pass of this step reached, and whose `.grad` is there all the same: the step may move it."""
+        stale = [(serial, tensor) for serial, tensor in held if serial not in self._current and _is_stale(watched, serial)]
+        if stale and watched.steps < STEPS_MEASURED:
+            self.fingerprints.update(zip((serial for serial, _ in stale), fingerprints([tensor for _, tensor in stale]), strict=True))
 
     def _note_resets(self, watched: WatchedOptimizer, held: list[tuple[int, torch.Tensor]]) -> None:
         """Counts the steps that begin with the very value from before the first one, of parameters that the program writes itself."""
@@ -255,11 +262,16 @@ class Optimizers:
         if any(not fact.finite or fact.norm == 0.0 for fact in facts.values()):
             self.passes.suspicious = True
         erased: dict[tuple[CodeType, int] | None, Erasure] = {}
+        # `p.grad = None` by hand for all that the pass brought is a `zero_grad`; for some of it, a way to freeze.
+        none_left = not any(tensor.grad is not None for _, tensor in held)
         for serial, tensor in held:
             fact = facts.get(serial)
             reached = any(serial in entry.reached for _, entry in recent)
             delivered = [number for number, entry in recent if serial in entry.delivered]
             cleared = bool(delivered) and (fact is None or fact.norm == 0.0) and self._note_loss(watched, serial, delivered[-1])
+            if none_left and not cleared and serial in recent[-1][1].delivered:
+                place, cleared = self.trace.gradient_writes.get(serial, (None, ""))[0], True
+                self._lose(watched, serial, place)
             if fact is not None and fact.norm == 0.0 and not cleared and serial in recent[-1][1].given:
                 place, call = self.trace.gradient_writes.get(serial, (None, ""))
                 erased.setdefault((place.code, place.instruction) if place else None, Erasure(watched, place, call)).leaves.add(serial)
@@ -286,11 +298,13 @@ class Optimizers:
         """Whether a call cleared the leaf's gradient after the pass that brought it; notes where."""
         for clearing in reversed(self._clearings):
             if clearing.after >= last_pass and serial in clearing.leaves:
-                place = clearing.place
-                key = (id(watched), id(place.code) if place is not None else 0, place.instruction if place is not None else 0)
-                self.losses.setdefault(key, Loss(watched, place)).leaves.add(serial)
+                self._lose(watched, serial, clearing.place)
                 return True
         return False
+
+    def _lose(self, watched: WatchedOptimizer, serial: int, place: Place | None) -> None:
+        key = (id(watched), id(place.code) if place is not None else 0, place.instruction if place is not None else 0)
+        self.losses.setdefault(key, Loss(watched, place)).leaves.add(serial)
 
     def _outdated(self, serial: int, tensor: torch.Tensor) -> bool:
         return not tensor.requires_grad and serial not in self._current
@@ -301,7 +315,9 @@ class Optimizers:
             (leaf.serial, tensor)
             for group in optimizer.param_groups
             for tensor in group["params"]
-            if (leaf := self.trace.leaf(tensor)) is not None and leaf.serial in self.fingerprints and _may_stand_still(tensor, group)
+            if (leaf := self.trace.leaf(tensor)) is not None
+            and leaf.serial in self.fingerprints
+            and (_may_stand_still(tensor, group) or _is_stale(watched, leaf.serial))
         ]
         self._current = {serial for serial, _ in held}
         for (serial, _), new in zip(held, fingerprints([tensor for _, tensor in held]), strict=True):
@@ -336,6 +352,12 @@ class Optimizers:
             for leaf in self.trace.leaves.values():
                 leaf.written = False
         self._after(watched)
+
+
+def _is_stale(watched: WatchedOptimizer, serial: int) -> bool:
+    """Whether the step that is being taken finds a gradient that no pass of it brought."""
+    steps = watched.facts.get(serial, [])
+    return bool(steps) and steps[-1].step == watched.steps + 1 and steps[-1].stale_norm is not None
 
 
 def _may_stand_still(tensor: torch.Tensor, group: dict[str, Any]) -> bool:

@@ -153,6 +153,9 @@ class Passes:
         steps = [step for tensor in traced if (step := trace.find(tensor)) is not None]
         current = Pass(self.count + 1, tuple(steps), user_place(sys._getframe(2)), into_grad=into_grad)
         wanted = {id(value) for value in inputs if isinstance(value, torch.Tensor)}
+        for value in inputs if not into_grad else ():
+            if isinstance(value, torch.Tensor) and (leaf := trace.leaf(value)) is not None:
+                leaf.asked = True
         derived = []
         for tensor in (*found.leaves, *(tensor for tensor in tensors if tensor.is_leaf and tensor.requires_grad)):
             if wanted and not into_grad and id(tensor) not in wanted:
