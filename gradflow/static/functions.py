@@ -29,6 +29,10 @@ DEEPEST_CALL = 10
 MOST_RECURSIVE = 1
 
 
+_INERT = frozenset({Const, Stateless})
+"""Kinds of values that hold nothing of a layer."""
+
+
 class Functions(TorchCalls):
     """Follows functions of the source into their bodies."""
 
@@ -50,11 +54,13 @@ class Functions(TorchCalls):
             flow = blend([self.flow_of(arguments), self.flow(Value(0, (), bound))])
             self.unclear |= flow.every
             return self.maybe_computed(flow)
-        if self.building and not self.relevance.builds(bound.node, bound.module):
+        if self.building and not self.relevance.builds(bound.node, bound.module, bound.owner):
             return self.maybe_computed(self.flow_of(arguments))
         of_module = not self.building and bound.closure is None and bound.owner is None
         if of_module and node is not None and self.relevance.passes_through(bound.node, bound.module):
             return self.maybe_computed(blend([self.flow_of(arguments), self.called_back(arguments, node)]))
+        if not self.building and bound.closure is None and self._gets_nothing(bound, arguments):
+            return NOTHING
         self.ran.add(id(bound.node))
         stack = (*(self.frame.stack if self.frames else ()), id(node))
         name = f"{bound.owner.name}.{_name_of(bound.node)}" if bound.owner is not None else _name_of(bound.node)
@@ -81,6 +87,15 @@ class Functions(TorchCalls):
             modes = set(frame.yields)
             return Value(0, (), Region(modes.pop() if len(modes) == 1 else -2))
         return value
+
+    def _gets_nothing(self, bound: Bound, arguments: Arguments) -> bool:
+        """Whether a call has no part in what layers compute: nothing of it comes in, and the function takes nothing from the object."""
+        bearing = [place for place, value in arguments.numbered if _bears(value)]
+        if _bears(arguments.rest) or (
+            bearing and (bound.owner is not None or not self.relevance.ignores(bound.node, bound.module, bearing))
+        ):
+            return False
+        return self.relevance.inert(bound.node, bound.module, bound.thing.owner if bound.thing is not None else bound.owner)
 
     def _returned(self, frame: Frame) -> Value:
         """Ends `frame`: all that it returned, in the state after all its returns."""
@@ -201,6 +216,11 @@ class Functions(TorchCalls):
 
 
 GRAD_DECORATORS = frozenset({"no_grad", "inference_mode", "enable_grad", "set_grad_enabled"})
+
+
+def _bears(value: Value) -> bool:
+    """Whether a value may have something of a layer in it."""
+    return bool(value.live or value.cuts or (value.what is not None and value.what.__class__ not in _INERT))
 
 
 def _name_of(node: ast.AST) -> str:

@@ -59,6 +59,11 @@ class Arguments(NamedTuple):
         return next((value for keyword, value in self.keywords if keyword == name), None)
 
     @property
+    def numbered(self) -> list[tuple[int | str, Value]]:
+        """Those that are known one by one, by place or by name."""
+        return [*enumerate(self.positional), *self.keywords]
+
+    @property
     def values(self) -> tuple[Value, ...]:
         """All of them."""
         return (*self.positional, *(value for _, value in self.keywords), self.rest)

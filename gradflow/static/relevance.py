@@ -7,27 +7,21 @@ followed back; the class matters if they lead to a layer, or to an argument in w
 from __future__ import annotations
 
 import ast
-import builtins
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from gradflow.static.classes import Hierarchy, resolve
-from gradflow.static.names import Assigned, Class, Function, Imported, Module
-from gradflow.static.read import TOKEN
-from gradflow.static.slices import SWITCHES, Callee, FunctionNode, Slice, slice_of
+from gradflow.static.callees import Callees, is_unknown, parameters_of
+from gradflow.static.classes import Hierarchy
+from gradflow.static.names import Class, Function, Imported, Module
+from gradflow.static.slices import SWITCHES, FunctionNode, Slice
 from gradflow.static.spelling import last_name
 from gradflow.static.torch_names import LAYERS
-from gradflow.static.words import GRAD_WORDS, STAYS_SWITCHED, SWITCHED, cut_words
+from gradflow.static.words import BUILD_TOKENS, BUILDER_NAMES, SAYS_TOKENS, SWITCHED
 
 PRIMARY = ("forward", "training_step", "__call__")
 """Methods whose return is what a loss is made of."""
 
-BUILD_WORDS = re.compile(
-    r"\bnn\.[A-Z]|ModuleList|ModuleDict|Sequential|Parameter\(|setattr\(|add_module|register_(?:buffer|parameter|module)|requires_grad|"
-    r"\.eval\(|deepcopy|super\(\)\.__init__|(?<!raise )\b[A-Z][a-z]+(?![\w.]*(?:Error|Exception|Warning)\b)\w*\(|"
-    r"(?:make|build|create)\w*\(|get_\w*(?:layer|block|norm|module|conv|embed)\w*\("
-)
-"""In the text of what `__init__` calls: it may make layers, or say something of them."""
 NO_BUILDERS = frozenset(
     {"post_init", "init_weights", "_init_weights", "reset_parameters", "_reset_parameters", "initialize_weights", "weight_init",
      "init_parameters", "_initialize_weights", "log", "save_hyperparameters", "register_to_config"}
@@ -36,8 +30,8 @@ NO_BUILDERS = frozenset(
 MUTATES = re.compile(
     r"\.(?:append|extend|update|insert|add|pop)\(|\]\s*[-+*/|]?=[^=]|\w_\(|yield|global |nonlocal |setattr|requires_grad|backward\("
 )
-_SELF = re.compile(r"self\.(\w+)")
-_ABOVE = re.compile(r"super\(\)\.(\w+)")
+CHANGES = BUILD_TOKENS | {"setattr("} | {point + word + end for word in SWITCHES for point in ("", ".") for end in ("", "(")}
+LEAST_STATEMENTS = 4
 _ASSIGNED = re.compile(r"\bself\.(\w+)(?:\s*:[^=\n]+)?\s*=(?!=)[ \t]*([^\n]*)")
 _BUILDS = re.compile(
     r"self\.|[(\[{]\s*$|\b(?!(?:int|float|len|getattr|bool|str|range|max|min|isinstance|sqrt|log|abs|round|type|sum)\()\w+\("
@@ -50,7 +44,6 @@ NO_ACTIVATIONS = re.compile(
 )
 """Names of arguments that carry numbers of the batch, and nothing that a layer has computed."""
 NO_LAYERS = frozenset({"training", "config", "device", "dtype", "hparams", "logger"})
-_BUILT_IN = frozenset(dir(builtins))
 MOST_METHODS = 60
 DEEPEST = 3
 
@@ -62,19 +55,13 @@ class Cuts(NamedTuple):
     parameters: frozenset[str] = frozenset()
 
 
-class Relevance:
+class Relevance(Callees):
     """Answers are worked out once for each class and function. `severs` is told which classes turned out to cut off parts of their own."""
 
     def __init__(self, hierarchy: Hierarchy) -> None:
-        self.hierarchy = hierarchy
+        super().__init__(hierarchy)
         self.severs: dict[Class, bool] = {}
-        self._texts: dict[int, str] = {}
-        self._slices: dict[int, Slice] = {}
-        self._callees: dict[int, Callee] = {}
-        self._names: dict[tuple[Module, str], Callee] = {}
-        self._named_in: dict[int, Callee] = {}
-        self._words: dict[int, bool] = {}
-        self._selves: dict[int, set[str]] = {}
+        self._inert: dict[tuple[int, Class | None], bool] = {}
         self._builders: dict[int, bool] = {}
         self._plain: dict[int, bool] = {}
         self._opens: dict[Class, bool] = {}
@@ -132,25 +119,64 @@ class Relevance:
             self._inner[owner] = self._held(owner, 0)
         return self._inner[owner]
 
-    def builds(self, node: ast.AST, module: Module) -> bool:
+    def builds(self, node: ast.AST, module: Module, owner: Class | None = None) -> bool:
         """Whether a function that `__init__` calls may make layers, or hand them on."""
         if getattr(node, "name", "") in NO_BUILDERS:
             return False
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             return True
         if id(node) not in self._builders:
-            text = self._text(node, module)
-            self._builders[id(node)] = bool(BUILD_WORDS.search(text[text.find(":") :]))
+            self._builders[id(node)] = False
+            self._builders[id(node)] = self._makes_something(node, module) or (owner is not None and self._base_builds(node, module, owner))
         return self._builders[id(node)]
+
+    def _makes_something(self, node: FunctionNode, module: Module) -> bool:
+        tokens = module.source.tokens(node)
+        named = [module.names.get(module.tokens[token]) for token in tokens & module.tokens.keys() if token[-1] == "("]
+        return (
+            not BUILD_TOKENS.isdisjoint(tokens)
+            or not SAYS_TOKENS.isdisjoint(tokens)
+            or any(isinstance(found, Class) and self.hierarchy.lineage(found).is_module for found in named)
+            or bool(BUILDER_NAMES.search(self.text_of(node, module).partition(":")[2]))
+        )
+
+    def _base_builds(self, node: FunctionNode, module: Module, owner: Class) -> bool:
+        """Whether an `__init__` that this one calls in a base builds something."""
+        if node.name != "__init__" or "super(" not in module.source.tokens(node):
+            return False
+        bases = self.hierarchy.lineage(owner).classes
+        return any(self.builds(entry.methods["__init__"], entry.module, entry) for entry in bases if "__init__" in entry.methods)
 
     def passes_through(self, node: ast.AST, module: Module) -> bool:
         """Whether a function outside of classes only computes with what it is given: it cuts nothing, and writes into nothing."""
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             return False
         if id(node) not in self._plain:
-            text = self._text(node, module)
-            self._plain[id(node)] = not (self._words_cut(node, module) or MUTATES.search(text) or self._named(node, module).cuts)
+            text = self.text_of(node, module)
+            self._plain[id(node)] = not (self.words_cut(node, module) or MUTATES.search(text) or self.named(node, module).cuts)
         return self._plain[id(node)]
+
+    def inert(self, node: ast.AST, module: Module, owner: Class | None) -> bool:
+        """Whether what a function returns, given nothing that a layer has computed, has nothing of a layer in it either."""
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or len(node.body) < LEAST_STATEMENTS:
+            return False
+        key = (id(node), owner)
+        if key not in self._inert:
+            tokens = module.source.tokens(node)
+            # Short functions are followed in any case: they may return a constant on which something depends.
+            changes = not CHANGES.isdisjoint(tokens) or (owner is not None and bool(_ASSIGNED.search(self.text_of(node, module))))
+            of_layers = changes or self.named(node, module).region or (owner is not None and self._is_layer(owner, node.name))
+            self._inert[key] = not of_layers
+        return self._inert[key]
+
+    def ignores(self, node: ast.AST, module: Module, given: Iterable[int | str]) -> bool:
+        """Whether a function of the package does nothing with these of its arguments but ask for their shapes and types."""
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            return False
+        callee = self.callee_of(Function(node, module))
+        if callee.everything or callee.region or callee.returns is None:
+            return False
+        return not any(place in callee.places or place in callee.returns for place in given)
 
     # Classes
 
@@ -165,27 +191,27 @@ class Relevance:
         if self._holds_a_switch(owner):
             return Cuts(own=True)
         reached = self._reached(owner, names)
-        named = [self._named(node, entry.module) for entry, node in reached]
+        named = [self.named(node, entry.module) for entry, node in reached]
         if any(callee.region for callee in named):
             return Cuts(own=True)
-        if not any(callee.cuts for callee in named) and not any(self._words_cut(node, entry.module) for entry, node in reached):
+        if not any(callee.cuts for callee in named) and not any(self.words_cut(node, entry.module) for entry, node in reached):
             return Cuts()
-        pieces = [(node, self._slice(node, entry.module, own=True), entry.module) for entry, node in reached]
+        pieces = [(node, self.slice_of(node, entry.module, own=True), entry.module) for entry, node in reached]
         if any(piece.region for _, piece, _ in pieces):
             return Cuts(own=True)
         cut = _spread([(node, piece) for node, piece, _ in pieces])
         for node, piece, module in pieces:
             here = cut[id(node)]
-            if any(self._is_layer(owner, name[1:]) for name in here if name[0] == ".") or _unknown(here, node, piece, module):
+            if any(self._is_layer(owner, name[1:]) for name in here if name[0] == ".") or is_unknown(here, node, piece, module):
                 return Cuts(own=True)
-        given = {name for node, _, _ in pieces if node.name in names for name in cut[id(node)] & set(_parameters(node))}
+        given = {name for node, _, _ in pieces if node.name in names for name in cut[id(node)] & set(parameters_of(node))}
         return Cuts(parameters=frozenset(name for name in given if not NO_ACTIVATIONS.search(name)))
 
     def _holds_a_switch(self, owner: Class) -> bool:
         """Whether a context or a function that switches gradients off may be an attribute."""
         for entry in self.hierarchy.lineage(owner).classes:
             init = entry.methods.get("__init__")
-            if init is not None and SWITCHED.search(self._text(init, entry.module)):
+            if init is not None and SWITCHED.search(self.text_of(init, entry.module)):
                 return True
             if any(not isinstance(value, ast.Constant) and SWITCHED.search(ast.dump(value)) for value in entry.constants.values()):
                 return True
@@ -203,8 +229,8 @@ class Relevance:
                 if node is None:
                     continue
                 found.append((entry, node))
-                text = self._text(node, entry.module)
-                fresh = self._own_names(node, entry.module) - seen
+                text = self.text_of(node, entry.module)
+                fresh = self.own_names(node, entry.module) - seen
                 seen |= fresh
                 todo.extend(fresh)
                 if "super()" not in text:
@@ -219,7 +245,7 @@ class Relevance:
             name = todo.pop()
             found = lineage.method(name)
             if found is not None:
-                fresh = self._own_names(found[1], found[0].module) - seen
+                fresh = self.own_names(found[1], found[0].module) - seen
                 seen |= fresh
                 todo += fresh
             elif name not in NO_LAYERS and lineage.constant(name) is None and self._may_hold(owner, name):
@@ -242,86 +268,11 @@ class Relevance:
         without: set[str] = set()
         others: set[str] = set()
         for name, node in owner.methods.items():
-            text = self._text(node, owner.module)
+            text = self.text_of(node, owner.module)
             for attribute, value in _ASSIGNED.findall(text):
                 (others if name != "__init__" or _BUILDS.search(value) else without).add(attribute)
             without.update(_BUFFER.findall(text))
         return frozenset(without), frozenset(others)
-
-    # Functions
-
-    def _slice(self, node: FunctionNode, module: Module, *, own: bool) -> Slice:
-        if id(node) not in self._slices:
-            first = next((entry.arg for entry in (*node.args.posonlyargs, *node.args.args)), "") if own else ""
-            self._slices[id(node)] = slice_of(node, first, lambda function: self._callee(function, module))
-        return self._slices[id(node)]
-
-    def _named(self, node: FunctionNode, module: Module) -> Callee:
-        """What the names of the package that stand in a function cut, taken together."""
-        if id(node) not in self._named_in:
-            region = everything = False
-            for name in {module.tokens[token] for token in module.source.tokens(node) & module.tokens.keys()}:
-                key = (module, name)
-                if key not in self._names:
-                    self._names[key] = Callee()
-                    self._names[key] = self._callee_of(self.hierarchy.package.lookup(module, name))
-                region = region or self._names[key].region
-                everything = everything or self._names[key].cuts
-            self._named_in[id(node)] = Callee(region, everything)
-        return self._named_in[id(node)]
-
-    def _words_cut(self, node: ast.stmt, module: Module) -> bool:
-        """Whether the text of a function has a word that can stop a gradient."""
-        if id(node) not in self._words:
-            self._words[id(node)] = cut_words(module.source.tokens(node), self._text(node, module))
-        return self._words[id(node)]
-
-    def _callee(self, function: ast.expr, module: Module) -> Callee:
-        if isinstance(function, ast.Name) and function.id not in module.names:
-            return Callee()
-        found = resolve(self.hierarchy.package, module, function)
-        if found is None and isinstance(function, ast.Attribute) and function.attr == "apply":
-            found = resolve(self.hierarchy.package, module, function.value)
-        return self._callee_of(found)
-
-    def _callee_of(self, found: object) -> Callee:
-        """What a name of the package cuts, used as a function, a decorator or a context."""
-        if isinstance(found, str):
-            last = found.rpartition(".")[2]
-            return Callee(region=last in SWITCHES, everything=found.startswith("numpy.") and last.islower())
-        if isinstance(found, Assigned):
-            text = "" if isinstance(found.value, ast.Constant) else ast.unparse(found.value)
-            return Callee(region=bool(SWITCHED.search(text)), everything=cut_words(frozenset(TOKEN.findall(text)), text))
-        if not isinstance(found, Function | Class):
-            return Callee()
-        if id(found.node) not in self._callees:
-            self._callees[id(found.node)] = Callee()
-            self._callees[id(found.node)] = self._cut_by_class(found) if isinstance(found, Class) else self._cut_by_function(found)
-        return self._callees[id(found.node)]
-
-    def _cut_by_class(self, found: Class) -> Callee:
-        lineage = self.hierarchy.lineage(found)
-        if lineage.is_function:
-            return Callee(everything=True)
-        if any(name.rpartition(".")[2] in SWITCHES for name in lineage.outside):
-            return Callee(region=True)
-        if lineage.is_module:
-            return Callee()
-        text = self._text(found.node, found.module)
-        return Callee(
-            region="__enter__" in found.methods and bool(SWITCHED.search(text)), everything=self._words_cut(found.node, found.module)
-        )
-
-    def _cut_by_function(self, found: Function) -> Callee:
-        text = self._text(found.node, found.module)
-        if SWITCHED.search(text):
-            return Callee(region=bool(STAYS_SWITCHED.search(text)), everything=True, wraps=True)
-        if not self._words_cut(found.node, found.module) and not self._named(found.node, found.module).cuts:
-            return Callee()
-        piece = self._slice(found.node, found.module, own=False)
-        cut, flows = piece.closed(piece.cuts), piece.closed(piece.returned)
-        everything = piece.region or _unknown(cut, found.node, piece, found.module)
-        return Callee(piece.region, everything, _places(found.node, cut), bool(GRAD_WORDS.search(text)), _places(found.node, flows))
 
     def _held(self, owner: Class, depth: int) -> list[Class]:
         """Modules of the same file that `__init__` builds."""
@@ -339,36 +290,6 @@ class Relevance:
                         found += self._held(inner, depth + 1)
         return found
 
-    def _own_names(self, node: FunctionNode, module: Module) -> set[str]:
-        """What a method reads of `self` and of `super()`."""
-        if id(node) not in self._selves:
-            text = self._text(node, module)
-            self._selves[id(node)] = {*_SELF.findall(text), *(_ABOVE.findall(text) if "super()" in text else ())}
-        return self._selves[id(node)]
-
-    def _text(self, node: ast.stmt, module: Module) -> str:
-        if id(node) not in self._texts:
-            self._texts[id(node)] = module.source.segment(node)
-        return self._texts[id(node)]
-
-
-def _parameters(node: FunctionNode) -> list[str]:
-    """Names of the arguments by place; those that have none come last."""
-    spec = node.args
-    extra = [entry.arg for entry in (spec.vararg, spec.kwarg) if entry is not None]
-    return [entry.arg for entry in (*spec.posonlyargs, *spec.args, *spec.kwonlyargs)] + extra
-
-
-def _places(node: FunctionNode, names: set[str]) -> frozenset[int | str]:
-    """Those arguments of a function that are among `names`, by place and by name."""
-    return frozenset(key for place, name in enumerate(_parameters(node)) if name in names for key in (place, name))
-
-
-def _unknown(cut: set[str], node: FunctionNode, piece: Slice, module: Module) -> bool:
-    """Whether something is cut of which it is not seen where it comes from."""
-    known = {*_parameters(node), *piece.sources}
-    return any(name[0] != "." and name not in known and name not in module.names and name not in _BUILT_IN for name in cut)
-
 
 def _spread(pieces: list[tuple[FunctionNode, Slice]]) -> dict[int, set[str]]:
     """What is cut in each of these methods, also by the others that it calls."""
@@ -382,7 +303,7 @@ def _spread(pieces: list[tuple[FunctionNode, Slice]]) -> dict[int, set[str]]:
         for node, piece in pieces:
             for name, arguments in piece.calls:
                 for callee in by_name.get(name, ()):
-                    names = _parameters(callee)[1:]
+                    names = parameters_of(callee)[1:]
                     reached = {key for place, entry in enumerate(names) if entry in cut[id(callee)] for key in (place, entry)}
                     fresh = piece.closed(
                         name for place, given in arguments if reached and (place in reached or place == -1) for name in given

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from gradflow.static.slices import CUTTING_FUNCTIONS, CUTTING_METHODS, SWITCHES
-from gradflow.static.torch_names import INTEGER_TYPES
+from gradflow.static.torch_names import INTEGER_TYPES, LAYERS
 
 _METHODS_THAT_CUT = CUTTING_METHODS - {"max", "min", "median", "nanmedian", "data"}
 CUT_TOKENS = frozenset(
@@ -39,3 +39,17 @@ SWITCHED = re.compile(r"no_grad|inference_mode|set_grad|grad_mode")
 GRAD_WORDS = re.compile(r"no_grad|inference_mode|set_grad_enabled|detach|\.data\b|\.item\(|numpy|tolist")
 """In the text of a decorator of the package: it may stop the gradients of what it decorates."""
 STAYS_SWITCHED = re.compile(r"set_grad_enabled|__enter__|contextmanager|enter_context")
+
+BUILD_TOKENS = frozenset(
+    point + word
+    for point in ("", ".")
+    for word in (
+        *(f"{layer}(" for layer in LAYERS), "Parameter(", "Buffer(", "ModuleList(", "ModuleDict(", "ParameterList(", "ParameterDict(",
+        "Sequential(", "deepcopy(", "add_module(", "register_module(", "register_parameter(", "register_buffer(",
+    )
+)  # fmt: skip
+"""In the text of what `__init__` calls: it makes layers, or says something of them (see `Source.tokens`)."""
+SAYS_TOKENS = frozenset({".requires_grad", ".requires_grad_(", "requires_grad", ".eval("})
+BUILDER_NAMES = re.compile(
+    r"\bnn\.[A-Z]\w*\(|setattr\(self|self\.[\w.\[\]]+\.(?:append|extend|insert)\(|(?:make|build|create)\w*\(|get_\w*(?:layer|block|norm|module|conv|embed)\w*\("
+)

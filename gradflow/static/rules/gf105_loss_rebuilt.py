@@ -14,7 +14,7 @@ from gradflow.static.spelling import label_of, last_name
 CODE = "GF105"
 NAME = "loss-rebuilt"
 
-WORTH = re.compile(r"requires_grad\s*=\s*True|Variable\(")
+WORTH = re.compile(r"requires_grad\s*=\s*True")
 REBUILDS = frozenset({"tensor", "Tensor", "FloatTensor", "Variable", "as_tensor", "from_numpy"})
 LOSS_LIKE = re.compile(r"(?:^|_)(?:loss|losses|cost|nll|err|error|criterion)(?:$|_|\d)", re.IGNORECASE)
 KEEPS = frozenset({"mean", "sum", "to", "cuda", "float", "double", "item", "squeeze", "div", "mul", "add"})
