@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -29,9 +30,8 @@ from gradflow.capture.freeze_ways import (
     synchronize,
 )
 from gradflow.capture.launch.attribute import load_model
-from gradflow.capture.launch.inputs import InputSpec
+from gradflow.capture.launch.job import Job
 from gradflow.capture.launch.leaving import last_line
-from gradflow.capture.launch.target import TargetSpec
 from gradflow.capture.launch.their_traceback import format_theirs, is_ours
 from gradflow.capture.model import TrainingStep
 from gradflow.capture.state import Snapshot
@@ -64,17 +64,18 @@ def measure_freezing(
     return _Experiment(model, chosen, args, kwargs, loss, optimizer).run()
 
 
-def freeze_target(spec: TargetSpec, layers: Sequence[str], *, inputs: tuple[InputSpec, ...], loss: str, seed: int) -> FreezeComparison:
-    """The comparison for the model that `spec` names, built here with that seed.
+def freeze_target(job: Job) -> FreezeComparison:
+    """The comparison for the model that the job names, built here with its seed; inputs that are not given are guessed.
 
     Raises:
         TargetCrashed: the user's own code raised, or ended the program.
         GradflowError: the target, the inputs or a layer are not as expected.
     """
-    torch.manual_seed(seed)
+    torch.manual_seed(job.seed or 0)
     try:
-        model, args, kwargs, function = load_model(spec, inputs, loss)
-        return measure_freezing(model, layers, args, kwargs, loss=function)
+        with contextlib.ExitStack() as stack:
+            model, args, kwargs, function = load_model(job, stack)
+            return measure_freezing(model, job.layers, args, kwargs, loss=function)
     except GradflowError:
         raise
     except SystemExit as error:

@@ -9,7 +9,7 @@ import contextlib
 import inspect
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
@@ -44,22 +44,36 @@ def audit_attribute(job: Job) -> Recording:
     with contextlib.ExitStack() as stack:
         mode = stack.enter_context(fake_mode()) if job.scale.fake else None
         module = _import(job.spec)
-        found = _find(module, job.spec)
-        kind = TargetKind.CLASS if isinstance(found, type) else TargetKind.MODULE
+        kind = TargetKind.CLASS if isinstance(_find(module, job.spec), type) else TargetKind.MODULE
+        found = _named(module, job, stack, mode)
         target = replace(job.target, kind=kind)
-        hooked = hasattr(module, "gradflow_inputs")
-        subject = subject_of(module, job.spec.attribute)
-        if isinstance(found, type) and subject is not None and not job.init and not hooked and (_needed(found) or not job.inputs):
-            guess = guess_subject(subject, _seconds(job), stack, job.inputs or None)
-            return audit_guess(guess, module, job, target, mode)
-        if mode is not None:
-            model = _build(found, job)
-        else:
-            model, mode = build(lambda: _build(found, job), stack)
-        if job.inputs or hooked:
-            return _audit(model, module, job, target, mode)
-        guess = guess_inputs(model, job.spec.attribute, job.init, subject, _seconds(job))
-        return audit_guess(guess, module, job, target, mode)
+        if isinstance(found, Guess):
+            return audit_guess(found, module, job, target, mode)
+        return _audit(found.model, module, job, target, mode or found.mode)
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """A model whose inputs the user gives. `mode`: of fake tensors, for a giant."""
+
+    model: torch.nn.Module
+    mode: FakeMode | None
+
+
+def _named(module: ModuleType, job: Job, stack: contextlib.ExitStack, mode: FakeMode | None) -> Guess | _Given:
+    """The model that the job names; where its arguments or its inputs are not given, a guess of both."""
+    found = _find(module, job.spec)
+    hooked = hasattr(module, "gradflow_inputs")
+    subject = subject_of(module, job.spec.attribute)
+    if isinstance(found, type) and subject is not None and not job.init and not hooked and (_needed(found) or not job.inputs):
+        return guess_subject(subject, _seconds(job), stack, job.inputs or None)
+    if mode is not None:
+        model, its_mode = _build(found, job), None
+    else:
+        model, its_mode = build(lambda: _build(found, job), stack)
+    if job.inputs or hooked:
+        return _Given(model, its_mode)
+    return replace(guess_inputs(model, job.spec.attribute, job.init, subject, _seconds(job)), mode=its_mode)
 
 
 def audit_file(module: ModuleType, job: Job, target: Target) -> Recording:
@@ -136,14 +150,12 @@ def _seconds(job: Job) -> float:
     return (job.seconds or _SECONDS) / 2
 
 
-def load_model(
-    spec: TargetSpec, inputs: tuple[InputSpec, ...], loss: str
-) -> tuple[torch.nn.Module, tuple[Any, ...], dict[str, Any], Loss | None]:
-    """The model that `spec` names, its positional and keyword inputs, and its loss function. Raises as `audit_attribute` does."""
-    module = _import(spec)
-    model = _made(_find(module, spec), spec)
-    args, kwargs = _inputs(model, module, inputs)
-    return model, args, kwargs, _loss(module, loss)
+def load_model(job: Job, stack: contextlib.ExitStack) -> tuple[torch.nn.Module, tuple[Any, ...], dict[str, Any], Loss | None]:
+    """The model that the job names, its positional and keyword inputs, and its loss function. Raises as `audit_attribute` does."""
+    module = _import(job.spec)
+    found = _named(module, job, stack, None)
+    args, kwargs = found.call.build() if isinstance(found, Guess) else _inputs(found.model, module, job.inputs)
+    return found.model, args, kwargs, _loss(module, job.loss)
 
 
 def _import(spec: TargetSpec) -> ModuleType:

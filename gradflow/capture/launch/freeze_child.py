@@ -67,7 +67,7 @@ class FreezeChild(Child):
     def _measured_attribute(self) -> Ending:
         job = self.job
         try:
-            found = freeze_target(job.spec, job.layers, inputs=job.inputs, loss=job.loss, seed=job.seed or 0)
+            found = freeze_target(job)
         except TargetCrashed as error:
             return _crashed(error)
         except Exception as error:  # noqa: BLE001 - as in `run`
