@@ -162,7 +162,8 @@ def _notes(measured: FreezeComparison) -> list[str]:
             notes.append(f"{words}: {column.failure}")
         elif column.died:
             verb = "does" if len(column.died) == 1 else "do"
-            notes.append(f"{words} also stops {listed(column.died)}, which {verb} not learn any more: {_reason(column.way)}")
+            own = [path or measured.model for path in column.died]
+            notes.append(f"{words} also stops {listed(own)}, which {verb} not learn any more: {_reason(column.way)}")
     stays = [row.path for row, cell in zip(measured.layers, measured.column("requires_grad").cells, strict=True) if _drifts(row, cell)]
     if stays:
         notes.append(f"with `requires_grad=False` alone the buffers of {listed(stays)} still move, in train mode")
