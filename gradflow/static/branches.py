@@ -6,7 +6,7 @@ import ast
 
 from gradflow.static.calls import Calls
 from gradflow.static.machine import State, merge, merge_all
-from gradflow.static.values import NOTHING, Container, Items, Layers, Value
+from gradflow.static.values import NOTHING, Const, Container, Items, Layers, Value
 
 MOST_ROUNDS = 5
 MOST_UNROLLED = 8
@@ -46,6 +46,9 @@ class Branches(Calls):
         before = self.snapshot()
         ends: list[State] = []
         for case in node.cases:
+            taken = _matches(case.pattern, subject) if case.guard is None else None
+            if taken is False:
+                continue
             self.restore(before.copy())
             for entry in ast.walk(case.pattern):
                 name = getattr(entry, "name", None) or getattr(entry, "rest", None)
@@ -53,6 +56,8 @@ class Branches(Calls):
                     self.frame.env[name] = self.flow(subject)
             if self.run(case.body):
                 ends.append(self.snapshot())
+            if taken:
+                return self._meet(ends)
         last = node.cases[-1]
         takes_all = isinstance(last.pattern, ast.MatchAs) and last.pattern.pattern is None and last.guard is None
         return self._meet(ends if takes_all else [*ends, before])
@@ -84,7 +89,8 @@ class Branches(Calls):
         if members:
             return self._unrolled(node, members)
         # A loop over layers or data is taken to run at least once.
-        return self._loop(node, lambda: self.assign(node.target, self.element(iterated)), once=True)
+        once = not _counts_argument(node.iter, self.frame.node)
+        return self._loop(node, lambda: self.assign(node.target, self.element(iterated)), once=once)
 
     _AsyncFor = _For
 
@@ -164,3 +170,33 @@ class Branches(Calls):
                     if entry.id in shadowed:
                         self.frame.env[entry.id] = shadowed[entry.id]
         return value
+
+
+def _matches(pattern: ast.pattern, subject: Value) -> bool | None:
+    """Whether a constant of the source matches a pattern, None where that is not known."""
+    if isinstance(pattern, ast.MatchAs) and pattern.pattern is None:
+        return True
+    if not isinstance(subject.what, Const):
+        return None
+    if isinstance(pattern, ast.MatchValue) and isinstance(pattern.value, ast.Constant):
+        return bool(pattern.value.value == subject.what.value)
+    if isinstance(pattern, ast.MatchSingleton):
+        return pattern.value is subject.what.value
+    if isinstance(pattern, ast.MatchOr):
+        answers = {_matches(entry, subject) for entry in pattern.patterns}
+        return True if True in answers else None if None in answers else False
+    return None
+
+
+def _counts_argument(iterated: ast.expr, function: ast.AST | None) -> bool:
+    """Whether a loop runs as often as an argument of the function says, which may be never."""
+    if not isinstance(iterated, ast.Call) or not isinstance(iterated.func, ast.Name) or iterated.func.id != "range":
+        return False
+    if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+        return False
+    spec = function.args
+    given = {entry.arg for entry in (*spec.posonlyargs, *spec.args, *spec.kwonlyargs)} - {"self"}
+    holders = {id(entry.value) for part in iterated.args for entry in ast.walk(part) if isinstance(entry, ast.Attribute)}
+    return any(
+        isinstance(entry, ast.Name) and entry.id in given and id(entry) not in holders for part in iterated.args for entry in ast.walk(part)
+    )

@@ -10,6 +10,7 @@ from gradflow.static.classes import Hierarchy, resolve
 from gradflow.static.names import Assigned, Class, Function, Module
 from gradflow.static.read import TOKEN
 from gradflow.static.slices import SWITCHES, Callee, FunctionNode, Slice, slice_of
+from gradflow.static.spelling import last_name
 from gradflow.static.words import GRAD_WORDS, STAYS_SWITCHED, SWITCHED, cut_words
 
 _SELF = re.compile(r"self\.(\w+)")
@@ -31,6 +32,7 @@ class Callees:
         self._selves: dict[int, set[str]] = {}
 
     def slice_of(self, node: FunctionNode, module: Module, *, own: bool) -> Slice:
+        """What reaches a cut in a function; `own`: it is a method, whose first argument is the object."""
         if id(node) not in self._slices:
             first = next((entry.arg for entry in (*node.args.posonlyargs, *node.args.args)), "") if own else ""
             self._slices[id(node)] = slice_of(node, first, lambda function: self._callee(function, module))
@@ -40,12 +42,16 @@ class Callees:
         """What the names of the package that stand in a function cut, taken together."""
         if id(node) not in self._named_in:
             region = everything = False
-            for name in {module.tokens[token] for token in module.source.tokens(node) & module.tokens.keys()}:
+            decorators = {last_name(entry) for entry in node.decorator_list}
+            for token in module.source.tokens(node) & module.tokens.keys():
+                name = module.tokens[token]
                 key = (module, name)
                 if key not in self._names:
                     self._names[key] = Callee()
                     self._names[key] = self.callee_of(self.hierarchy.package.lookup(module, name))
-                region = region or self._names[key].region
+                # A function that is handed on is called with what is not seen here.
+                handed_on = token == name and name not in decorators and self._names[key].everything
+                region = region or self._names[key].region or handed_on
                 everything = everything or self._names[key].cuts
             self._named_in[id(node)] = Callee(region, everything)
         return self._named_in[id(node)]

@@ -253,6 +253,8 @@ class Calls(Functions):
         found = self.attribute(base, name, node.func)
         if isinstance(found.what, Bound):
             return self.call(found, arguments, node)
+        if name == "__call__" and self.hierarchy.lineage(above.thing.owner).method("forward") is not None:
+            return self.call(self.attribute(Value(0, (), above.thing), "forward", node.func), arguments, node)
         if name in ("forward", "__call__") and not self.building:
             flow = self.flow(Value(0, (), above.thing))
             self.unclear |= flow.every
@@ -266,6 +268,8 @@ class Calls(Functions):
         if name == "apply" and lineage.is_function:
             return self._apply(owner, arguments, node)
         found = lineage.method(name)
+        if found is None and lineage.constant(name) is not None:
+            return self.call(self.attribute(Value(0, (), ClassValue(owner)), name, node.func), arguments, node)
         if found is None:
             return self.maybe_computed(self.flow_of(arguments))
         kinds = {last_name(entry) for entry in found[1].decorator_list}

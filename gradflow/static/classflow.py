@@ -153,6 +153,8 @@ def _live_elsewhere(machine: Interpreter, thing: Thing, first: Heap) -> int:
             if name in seen or id(node) in machine.ran or name in ("__init__", "__new__"):
                 continue
             seen.add(name)
+            if name.startswith("_") and not name.startswith("__") and _only_named_in_run(machine, entry, name):
+                continue
             if name in ("reset_parameters", "init_weights", "_init_weights", "_reset_parameters", "initialize_weights", "init_parameters"):
                 continue
             machine.heap = first.copy()
@@ -161,6 +163,14 @@ def _live_elsewhere(machine: Interpreter, thing: Thing, first: Heap) -> int:
             if frame is not None and not name.startswith(INFERENCE_METHODS):
                 live |= _live_at_end(machine, frame, first)
     return live
+
+
+def _only_named_in_run(machine: Interpreter, owner: Class, name: str) -> bool:
+    """Whether nothing but the methods that were followed names a private method: then it runs where they say, or never."""
+    word = re.compile(rf"\.{re.escape(name)}\b")
+    source = owner.module.source
+    inside = sum(len(word.findall(source.segment(node))) for node in owner.methods.values() if id(node) in machine.ran)
+    return 0 < inside == len(word.findall(source.text))
 
 
 def _severed(machine: Interpreter, frames: dict[str, Frame], candidates: int) -> list[Severed]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 from gradflow.graph.flow import CutReason
+from gradflow.static.constants import bound_of, compared
 from gradflow.static.flows import Flows
 from gradflow.static.machine import MOST_WORK, Above, Bound, ClassValue, Frame, GivenUp, State, Thing, merge
 from gradflow.static.names import Assigned, Class, Function, Imported, Module, imported
@@ -172,10 +174,18 @@ class Expressions(Flows):
             return Value(0, (), Bound(node, owner.module, None if static else thing, None, owner))
         constant = lineage.constant(name)
         if constant is not None and isinstance(constant[1], ast.Constant | ast.Name | ast.Attribute | ast.Call | ast.Lambda):
+            if isinstance(constant[1], ast.Constant) and self._set_elsewhere(thing, name):
+                return NOTHING
             return self._at_top_level(Assigned(constant[1], constant[0].module))
         if name in ("_modules", "_parameters", "__dict__"):
             return self.flow(Value(0, (), thing))
         return Value(0, (), MethodOf(Value(0, (), thing), name))
+
+    def _set_elsewhere(self, thing: Thing, name: str) -> bool:
+        """Whether a class attribute has other values too: in a subclass, or set on an object."""
+        texts = {entry.module.source.text for entry in self.hierarchy.lineage(thing.owner).classes}
+        pattern = rf"(?:^[ \t]+|\.){re.escape(name)}[ \t]*(?::[^=\n]+)?=(?!=)"
+        return sum(len(re.findall(pattern, text, re.MULTILINE)) for text in texts) > 1
 
     def _class_attribute(self, owner: Class, name: str) -> Value:
         lineage = self.hierarchy.lineage(owner)
@@ -185,8 +195,8 @@ class Expressions(Flows):
         if name == "apply" and lineage.is_function:
             return Value(0, (), MethodOf(Value(0, (), ClassValue(owner)), "apply"))
         constant = lineage.constant(name)
-        if constant is not None and isinstance(constant[1], ast.Constant):
-            return Value(0, (), Const(constant[1].value))
+        if constant is not None and isinstance(constant[1], ast.Constant | ast.Attribute | ast.Call | ast.Lambda):
+            return self._at_top_level(Assigned(constant[1], constant[0].module))
         return NOTHING
 
     # Operators
@@ -229,7 +239,7 @@ class Expressions(Flows):
         if any(isinstance(operation, ast.Is | ast.IsNot | ast.In | ast.NotIn) for operation in node.ops):
             return NOTHING
         if len(values) == 2 and all(isinstance(value.what, Const) for value in values):
-            return _compared(node.ops[0], values[0].what.value, values[1].what.value)
+            return compared(node.ops[0], values[0].what.value, values[1].what.value)
         flow = blend([self.flow(value) for value in values])
         return self.cut(flow, CutReason.NO_DERIVATIVE, node) if flow.every else NOTHING
 
@@ -336,6 +346,19 @@ class Expressions(Flows):
     def _Slice(self, node: ast.Slice) -> Value:
         return blend([self.flow(self.evaluate(part)) for part in (node.lower, node.upper, node.step) if part is not None])
 
+    def _part(self, base: Value, piece: ast.Slice) -> Value | None:
+        """`layers[1:3]` of members that are known one by one, None where they or the bounds are not."""
+        content = self.heap.get(base.what.key, NOTHING) if isinstance(base.what, Container) else base
+        bounds = [bound_of(entry) for entry in (piece.lower, piece.upper, piece.step)]
+        stated = all(
+            bound is not None or entry is None for bound, entry in zip(bounds, (piece.lower, piece.upper, piece.step), strict=True)
+        )
+        if not stated or (isinstance(content.what, Items) and content.what.keys is not None):
+            return None
+        if isinstance(content.what, Layers):
+            return Value(0, (), Layers(content.what.members[slice(*bounds)]))
+        return Value(0, (), Items(content.what.members[slice(*bounds)])) if isinstance(content.what, Items) else None
+
     def _Subscript(self, node: ast.Subscript) -> Value:
         base, index = self.evaluate(node.value), self.evaluate(node.slice)
         key = index.what.value if isinstance(index.what, Const) else None
@@ -346,6 +369,9 @@ class Expressions(Flows):
         what = base.what
         if isinstance(what, Container | Items | Each | Layers):
             if isinstance(node.slice, ast.Slice):
+                part = self._part(base, node.slice)
+                if part is not None:
+                    return part
                 return base if isinstance(what, Layers) else Value(0, (), Each(self.element(base)))
             content = self.heap.get(what.key, NOTHING) if isinstance(what, Container) else base
             inner = join_all(members_of(content.what)) if isinstance(content.what, Items | Each) else self.element(base)
@@ -354,16 +380,6 @@ class Expressions(Flows):
             return join_all(self.element(entry) for entry in what.members)
         flow = self.maybe_computed(blend([self.flow(base), self.flow(index)]))
         return Value(flow.live, flow.cuts, Leaf()) if isinstance(what, Leaf | Unit) and flow.every else flow
-
-
-def _compared(operation: ast.cmpop, left: Any, right: Any) -> Value:
-    """Two constants of the source, where they can be compared."""
-    if isinstance(operation, ast.Eq | ast.NotEq):
-        return Value(0, (), Const((left == right) is isinstance(operation, ast.Eq)))
-    if not isinstance(left, int | float) or not isinstance(right, int | float):
-        return NOTHING
-    results = {ast.Lt: left < right, ast.LtE: left <= right, ast.Gt: left > right, ast.GtE: left >= right}
-    return Value(0, (), Const(results[type(operation)])) if type(operation) in results else NOTHING
 
 
 def _makes_context(node: ast.Call) -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 
 from gradflow.graph.flow import CutReason
+from gradflow.static.classes import resolve
 from gradflow.static.machine import Bound, ClassValue, Frame, Thing, merge_all
 from gradflow.static.methods import Arguments
-from gradflow.static.names import Class
+from gradflow.static.names import Class, Function, Module
 from gradflow.static.spelling import last_name
 from gradflow.static.torch_calls import TorchCalls
 from gradflow.static.values import (
@@ -20,6 +21,7 @@ from gradflow.static.values import (
     Stateless,
     Unit,
     Value,
+    Wrapped,
     blend,
     join_all,
 )
@@ -103,6 +105,9 @@ class Functions(TorchCalls):
         self.frames.pop()
         if merged is not None:
             self.heap, self.mode = merged.heap, merged.mode
+        if frame.yields:
+            # A generator ends by itself: only what it yields comes out.
+            return join_all(value for value, _, _ in frame.returns if value.what is not None)
         return join_all(value for value, _, _ in frame.returns)
 
     def _run_lambda(self, frame: Frame, bound: Bound, arguments: Arguments) -> Value:
@@ -128,19 +133,35 @@ class Functions(TorchCalls):
 
     def _decorator_of(self, bound: Bound, decorators: list[tuple[ast.expr, str]]) -> Value | None:
         """What a decorator of the package, whose own source switches gradients, makes of the function; None where there is none."""
-        for entry, _ in decorators:
-            if isinstance(entry, ast.Call) or bound.undecorated:
+        for entry, name in decorators:
+            if bound.undecorated or name in GRAD_DECORATORS or not self._may_switch(entry, bound.module):
                 continue
             self.frames.append(Frame(None, bound.module, "<module>", None, None, None, ()))
-            found = self.evaluate(entry)
+            what = self.evaluate(entry).what
             self.frames.pop()
-            what = found.what
-            if not isinstance(what, Bound) or not isinstance(what.node, ast.FunctionDef):
-                continue
-            if GRAD_WORDS.search(what.module.source.segment(what.node)):
-                made = self.invoke(what, Arguments((Value(0, (), bound._replace(thing=None, undecorated=True)),)), None)
+            bare = Value(0, (), bound._replace(thing=None, undecorated=True))
+            if isinstance(what, Region) and what.mode >= 0:
+                return Value(0, (), Wrapped(what.mode, bare))
+            if isinstance(what, Thing):
+                mode = self._mode_inside(what)
+                if mode >= 0:
+                    return Value(0, (), Wrapped(mode, bare))
+            if isinstance(what, Bound) and isinstance(what.node, ast.FunctionDef):
+                made = self.invoke(what, Arguments((bare,)), None)
                 return made if made.what is not None else None
         return None
+
+    def _may_switch(self, entry: ast.expr, module: Module) -> bool:
+        """Whether the source of a decorator has a word in it that stops gradients."""
+        found = resolve(self.package, module, entry.func if isinstance(entry, ast.Call) else entry)
+        return isinstance(found, Function | Class) and bool(GRAD_WORDS.search(found.module.source.segment(found.node)))
+
+    def _mode_inside(self, thing: Thing) -> int:
+        """The mode of gradients in a block that `thing` opens."""
+        before = self.mode
+        self.run_method(thing, "__enter__", ())
+        inside, self.mode = self.mode, before
+        return inside
 
     def _bind(self, frame: Frame, bound: Bound, arguments: Arguments) -> None:
         spec = bound.node.args
@@ -174,6 +195,9 @@ class Functions(TorchCalls):
     def instantiate(self, owner: Class, arguments: Arguments, node: ast.Call) -> Value:
         """An instance of a class of the package."""
         lineage = self.hierarchy.lineage(owner)
+        switch = next((last for name in lineage.outside for last in [name.rpartition(".")[2]] if last in GRAD_DECORATORS), "")
+        if switch and lineage.method("__enter__") is None and lineage.method("__init__") is None:
+            return self.outside_call(f"torch.{switch}", arguments, node)
         if not lineage.is_module:
             return self._plain_instance(owner, arguments, node)
         if lineage.is_container:

@@ -181,8 +181,8 @@ class _Walk:
         hidden = {id(entry.value) for entry in nodes if isinstance(entry, ast.Attribute) and entry.attr in WITHOUT_VALUES_ATTRIBUTES}
         read = {entry.id for entry in nodes if isinstance(entry, ast.Name) and id(entry) not in hidden and isinstance(entry.ctx, ast.Load)}
         self.result.cuts |= read - {self.own}
-        if any(isinstance(entry, ast.Name) and entry.id == "super" for entry in nodes):
-            self.result.region = True  # what stands above is not looked up here
+        if any((isinstance(entry, ast.Name) and entry.id == "super") or isinstance(entry, ast.Yield) for entry in nodes):
+            self.result.region = True  # what stands above, or who takes what is yielded, is not looked up here
 
     def _inner_function(self, node: FunctionNode) -> None:
         """A function inside: what it returns may come from all that it reads, and what it is given from anywhere."""

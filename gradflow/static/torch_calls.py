@@ -77,6 +77,8 @@ class TorchCalls(Methods):
             return self._checkpoint(arguments, node)
         if last == "partial" and first is not None:
             return Value(0, (), Partial(first, arguments.positional[1:], arguments.keywords))
+        if last == "reduce" and len(arguments.positional) > 1:
+            return self._reduce(arguments, node)
         if last == "deepcopy" and first is not None:
             return self._deepcopy(first, node)
         if last in RETURNS_FIRST and first is not None:
@@ -124,6 +126,15 @@ class TorchCalls(Methods):
         rebuilds = wanted is not None and isinstance(wanted.what, Const) and wanted.what.value is True
         number = self.cut_number(CutReason.TENSOR_COPY, node, code="GF105" if rebuilds else "GF101")
         return cut_by(flow, number)
+
+    def _reduce(self, arguments: Arguments, node: ast.Call) -> Value:
+        """`functools.reduce`: over members that are known one by one, else over any of them, twice."""
+        function, iterated = arguments.positional[:2]
+        members = list(self.parts(iterated)) if not isinstance(iterated.what, Each) else [iterated.what.member] * 2
+        given = members[0] if len(arguments.positional) < 3 and members else (arguments.get(2) or NOTHING)
+        for member in members if len(arguments.positional) > 2 else members[1:]:
+            given = self.call(function, Arguments((given, member)), node)
+        return given
 
     def _checkpoint(self, arguments: Arguments, node: ast.Call) -> Value:
         keywords = tuple(
