@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from time import monotonic
 
 from gradflow.report import Finding, Role, Severity
 from gradflow.static.classes import makes_layers
 from gradflow.static.classflow import ClassFlow, follow_class
+from gradflow.static.machine import LONGEST
 from gradflow.static.names import Class, Module, class_of
 from gradflow.static.read import Source
 from gradflow.static.relevance import Relevance
@@ -35,6 +37,7 @@ def analyse(source: Source, relevance: Relevance) -> list[Draft]:
     module = hierarchy.package.kept(source.path) or hierarchy.package.add(source)
     facts = FileFacts(module, hierarchy)
     facts.modules = [owner for owner in classes_of(source.tree, module) if hierarchy.lineage(owner).is_module]
+    relevance.deadline = monotonic() + LONGEST
     facts.flows = _flows(facts.modules, relevance)
     drafts = [draft for rule in all_rules() for draft in rule.find(facts)]
     return sorted(drafts, key=_place)

@@ -32,9 +32,10 @@ class Imports(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What was found in one file."""
+    """What was found in one file. `given_up`: its classes that took too long to be followed."""
 
     drafts: tuple[Draft, ...] = ()
+    given_up: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -71,7 +72,7 @@ class Cache:
 
     def store(self, path: str, result: Result) -> None:
         """Keeps a result."""
-        if not self.place:
+        if not self.place or result.given_up:
             return
         self.changed = True
         report = Report(Outcome.CLEAN, Target(TargetKind.SOURCE, path, ""), findings=tuple(draft.finding for draft in result.drafts))

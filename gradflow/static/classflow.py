@@ -53,9 +53,8 @@ def follow_class(relevance: Relevance, owner: Class) -> ClassFlow | None:
     machine = Interpreter(relevance)
     try:
         return _follow(machine, owner)
-    except GivenUp:
-        return None
-    except RecursionError:
+    except (GivenUp, RecursionError):
+        relevance.given_up.append(owner.name)
         return None
     finally:
         machine.end()

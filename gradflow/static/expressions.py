@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from gradflow.graph.flow import CutReason
 from gradflow.static.constants import bound_of, compared
 from gradflow.static.flows import Flows
-from gradflow.static.machine import MOST_WORK, Above, Bound, ClassValue, Frame, GivenUp, State, Thing, merge
+from gradflow.static.machine import Above, Bound, ClassValue, Frame, State, Thing, merge
 from gradflow.static.names import Assigned, Class, Function, Imported, Module, imported
 from gradflow.static.spelling import last_name
 from gradflow.static.torch_names import WITHOUT_VALUES_ATTRIBUTES
@@ -66,9 +66,7 @@ class Expressions(Flows):
 
     def evaluate(self, node: ast.expr) -> Value:
         """What `node` may be."""
-        self.work += 1
-        if self.work > MOST_WORK:
-            raise GivenUp
+        self.tick()
         method = self.methods.get(node.__class__)
         if method is None:
             return NOTHING

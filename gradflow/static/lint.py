@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gradflow.report import Finding
 from gradflow.static.cache import Result, open_cache
-from gradflow.static.files import files_of
+from gradflow.static.files import files_of, shown_path
 from gradflow.static.parallel import Reader, read_all
 
 
@@ -56,6 +56,7 @@ def lint_paths(paths: Sequence[str | Path], lookout: Lookout) -> Linted:
     kept = [
         draft.finding for path, _ in contents for draft in results[path].drafts if not _read_elsewhere(draft.unless_read, path, contents)
     ]
+    notes += [_given_up(shown_path(path), results[path].given_up) for path, _ in contents if results[path].given_up]
     return Linted(tuple(_once(kept)), len(contents), tuple(notes))
 
 
@@ -63,6 +64,11 @@ def lint_text(data: bytes, name: str) -> Linted:
     """The findings in the bytes of one file, which is taken to stand at `name`."""
     result = Reader().read(Path(name).resolve(), data)
     return Linted(tuple(_once(draft.finding for draft in result.drafts)), 1)
+
+
+def _given_up(path: str, classes: Sequence[str]) -> str:
+    names = ", ".join(f"`{name}`" for name in dict.fromkeys(classes))
+    return f"`{path}`: {names} took too long to follow, so nothing is known of where gradients stop in there"
 
 
 def _contents(files: Sequence[Path]) -> tuple[list[tuple[Path, bytes]], list[str]]:

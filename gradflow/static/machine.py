@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any, NamedTuple
 
 from gradflow.graph.flow import CutReason
@@ -26,6 +27,10 @@ STAYS_CUT = {
     CutReason.NO_DERIVATIVE: _WHOLE + _OUTSIDE,
     CutReason.INTEGER_CAST: _WHOLE + _OUTSIDE,
 }
+
+
+LONGEST = 5.0
+"""Seconds in which the classes of one file are followed; those that come later are given up."""
 
 
 class GivenUp(Exception):
@@ -219,9 +224,9 @@ class Machine:
         self.frame.env, self.heap, self.mode = state
 
     def tick(self) -> None:
-        """Counts work. Raises GivenUp beyond MOST_WORK."""
+        """Counts work. Raises GivenUp beyond MOST_WORK, or when the time for the file is over."""
         self.work += 1
-        if self.work > MOST_WORK:
+        if self.work > MOST_WORK or (self.work % 256 == 0 and monotonic() > self.relevance.deadline):
             raise GivenUp
 
     def cut_number(self, reason: CutReason, node: ast.AST, label: str = "", *, region: bool = False, code: str = "GF101") -> int:

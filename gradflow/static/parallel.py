@@ -49,7 +49,8 @@ class Reader:
             package = self._relevance.hierarchy.package
         module: Module | None = package.kept(str(path))
         source = module.source if module is not None else parse_source(data, str(path), shown_path(path))
-        return Result(tuple(analyse(source, self._relevance)))
+        self._relevance.given_up.clear()
+        return Result(tuple(analyse(source, self._relevance)), tuple(self._relevance.given_up))
 
     def read_all(self, files: Sequence[tuple[Path, bytes]]) -> Read:
         """What is found in all of these files."""

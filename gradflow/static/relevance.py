@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable
+from math import inf
 from typing import NamedTuple
 
 from gradflow.static.callees import Callees, is_unknown, parameters_of
@@ -56,11 +57,17 @@ class Cuts(NamedTuple):
 
 
 class Relevance(Callees):
-    """Answers are worked out once for each class and function. `severs` is told which classes turned out to cut off parts of their own."""
+    """Answers are worked out once for each class and function.
+
+    `severs` is told which classes turned out to cut off parts of their own, `given_up` the names of those of this file that took too long;
+    `deadline`, a time of `time.monotonic`, ends the search in this file.
+    """
 
     def __init__(self, hierarchy: Hierarchy) -> None:
         super().__init__(hierarchy)
         self.severs: dict[Class, bool] = {}
+        self.deadline = inf
+        self.given_up: list[str] = []
         self._inert: dict[tuple[int, Class | None], bool] = {}
         self._builders: dict[int, bool] = {}
         self._plain: dict[int, bool] = {}
