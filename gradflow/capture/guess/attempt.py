@@ -56,11 +56,12 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What a try raised, from the outermost frame of the user's to the innermost."""
+    """What a try raised, from the outermost frame of the user's to the innermost. `layers_done`: how many had come to their end."""
 
     error: BaseException
     spots: tuple[Spot, ...]
     leaf: Leaf | None = None
+    layers_done: int = 0
 
     @property
     def message(self) -> str:
@@ -68,11 +69,15 @@ class Failure:
         return str(self.error)
 
     @property
+    def own(self) -> tuple[Spot, ...]:
+        """The frames outside of torch, outermost first."""
+        return tuple(spot for spot in self.spots if f"{os.sep}torch{os.sep}" not in spot.file)
+
+    @property
     def place(self) -> tuple[str, str, int, int]:
         """Where it was raised: the kind of error, the innermost line, and the layer that was running. Two tries that fail in one place
         have got equally far, whatever the numbers in their messages."""
-        spot = next((spot for spot in reversed(self.spots) if f"{os.sep}torch{os.sep}" not in spot.file), None)
-        at = (spot.file, spot.line) if spot is not None else ("", 0)
+        at = (self.own[-1].file, self.own[-1].line) if self.own else ("", 0)
         return (type(self.error).__name__, *at, id(self.leaf.layer) if self.leaf is not None else 0)
 
     @property
@@ -82,7 +87,7 @@ class Failure:
 
     @property
     def _wanted(self) -> str:
-        line = next((f" (line {spot.line})" for spot in reversed(self.spots) if f"{os.sep}torch{os.sep}" not in spot.file), "")
+        line = f" (line {self.own[-1].line})" if self.own else ""
         if _CUDA.search(self.message):
             return f"it needs CUDA{line}, which is not to be had here"
         if _NETWORK.search(f"{type(self.error).__name__}: {self.message}"):
@@ -107,7 +112,7 @@ def attempt(make: Callable[[], Any], seconds: float) -> tuple[Any, Failure | Non
     except (KeyboardInterrupt, MemoryError):
         raise
     except BaseException as error:  # noqa: BLE001 - the user's code may raise anything, SystemExit included
-        return None, Failure(error, tuple(_spots(error.__traceback__)), leaves.innermost())
+        return None, Failure(error, tuple(_spots(error.__traceback__)), leaves.innermost(), leaves.done)
 
 
 class _Leaves:
@@ -115,6 +120,7 @@ class _Leaves:
 
     def __init__(self) -> None:
         self._open: list[Leaf] = []
+        self.done = 0
 
     def __enter__(self) -> None:
         enter, leave = torch.nn.modules.module.register_module_forward_pre_hook, torch.nn.modules.module.register_module_forward_hook
@@ -133,6 +139,7 @@ class _Leaves:
         self._open.append(Leaf(layer, shapes, dtypes))
 
     def _left(self, layer: torch.nn.Module, args: Any, output: Any) -> None:
+        self.done += 1
         if self._open:
             self._open.pop()
 

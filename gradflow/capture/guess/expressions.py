@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 import types
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +18,7 @@ _DEPTH = 8
 
 
 def namespace(scope: Mapping[str, Any]) -> dict[str, Any]:
-    """The names that a guess may use: those of the file, and torch's where the file does not import them."""
+    """The names that a guess may use: those of the file, the models of its package, and torch's where the file does not import them."""
     from functools import partial
 
     usual = {
@@ -27,7 +28,13 @@ def namespace(scope: Mapping[str, Any]) -> dict[str, Any]:
         "partial": partial,
         "SimpleNamespace": types.SimpleNamespace,
     }
-    return {**usual, **scope}
+    package = sys.modules.get(scope.get("__package__") or "")
+    beside = {name: value for name, value in vars(package).items() if _is_model(value)} if package is not None else {}
+    return {**usual, **beside, **scope}
+
+
+def _is_model(value: Any) -> bool:
+    return isinstance(value, type) and issubclass(value, torch.nn.Module)
 
 
 def evaluate(text: str, scope: Mapping[str, Any]) -> Any:

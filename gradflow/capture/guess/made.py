@@ -68,8 +68,9 @@ class Made:
         return self.__dict__.get(name, default)
 
     def text(self) -> str:
-        """The call that makes an equal one."""
-        return f"Made({', '.join(f'{name}={_text(value)}' for name, value in self.__dict__.items())})"
+        """The call that makes an equal one; what the constructor itself has put into it and no expression makes is left out."""
+        texts = {name: _text(value) for name, value in self.__dict__.items()}
+        return f"Made({', '.join(f'{name}={text}' for name, text in texts.items() if '<' not in text)})"
 
     def _value(self, name: str) -> Any:
         told = self.words.get(name)

@@ -7,6 +7,7 @@ bounded in tries and seconds.
 from __future__ import annotations
 
 import contextlib
+import heapq
 import itertools
 import time
 from collections import deque
@@ -160,7 +161,7 @@ def _with_parts(
 def _part(name: str, subject: Subject) -> Subject:
     """What is known of a class of the same file, or of one that it imports."""
     own = next((other for other in subject.siblings if other.name == name), None)
-    return own or Subject(name, subject.scope[name], subject.scope)
+    return own or Subject(name, namespace(subject.scope)[name], namespace(subject.scope))
 
 
 def _built(construction: Construction, subject: Subject, deadline: Deadline) -> tuple[tuple[Construction, torch.nn.Module], Failure | None]:
@@ -221,9 +222,9 @@ def find_call(model: torch.nn.Module, construction: Construction, subject: Subje
     for number, proposed in enumerate(inputs.propose(model, construction, subject)):
         if number >= _PROPOSALS + 4:
             break
-        todo, errors = deque([proposed]), set[Place]()
+        todo = _Line(proposed)
         while todo and tries < _TRIES_TO_CALL and deadline.left():
-            call = todo.popleft()
+            call = todo.pop()
             if (call.options, call.evaluating) in seen:
                 continue
             seen.add((call.options, call.evaluating))
@@ -231,11 +232,35 @@ def find_call(model: torch.nn.Module, construction: Construction, subject: Subje
             failure = try_call(model, call, min(_SECONDS_A_TRY, deadline.left()))
             if failure is None:
                 return call
-            first = failure if failure.is_final else first or failure
             if failure.is_final:
                 return failure
-            _queue(todo, mended_calls(call, failure, model, sizes), failure, errors)
+            first = first or failure
+            todo.put(mended_calls(call, failure, model, sizes), failure)
     return first or Failure(TypeError("its forward takes nothing that could be guessed"), ())
+
+
+class _Line:
+    """The calls that wait to be tried: those mended from a try that got further through the model first, then from one that failed at a new
+    place, then in the order of their rules."""
+
+    def __init__(self, first: Call) -> None:
+        self._waiting: list[tuple[tuple[int, int, int, int], Call]] = [((0, 0, 0, 0), first)]
+        self._places: set[Place] = set()
+        self._failures = 0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def pop(self) -> Call:
+        return heapq.heappop(self._waiting)[1]
+
+    def put(self, mended: Iterable[Call], failure: Failure) -> None:
+        self._failures += 1
+        seen = failure.place in self._places
+        for number, call in enumerate(itertools.islice(mended, _MENDS)):
+            # no two entries have the same rank, so that calls are never compared
+            heapq.heappush(self._waiting, ((-failure.layers_done, int(seen), -self._failures, number), call))
+        self._places.add(failure.place)
 
 
 def try_call(model: torch.nn.Module, call: Call, seconds: float) -> Failure | None:

@@ -23,12 +23,18 @@ SMALL: dict[str, int] = {
 }  # fmt: skip
 """What a size of that name is made, where it is larger."""
 
+_SEVERAL = re.compile(r"(channels|dims|widths|filters|hidden_sizes|planes|features)$")
+_NARROW = 32
+
 ONLY_DEPTH = re.compile(r"layers?$|depth$|^num_blocks$|vocab_size")
 
 
-def smaller_sizes(sizes: Mapping[str, Any]) -> dict[str, int]:
-    """Those of `sizes` that are whole numbers and larger than they need to be, made small; and those that are not set, as -1."""
-    return {name: value for name, value in SMALL.items() if name in sizes and is_larger(sizes[name], value)}
+def smaller_sizes(sizes: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of `sizes` that are larger than they need to be, made small; and those that are not set, as -1. Several widths become equal."""
+    numbers = {name: value for name, value in SMALL.items() if name in sizes and is_larger(sizes[name], value)}
+    several = {name: value for name, value in sizes.items() if isinstance(value, (tuple, list)) and _SEVERAL.search(name)}
+    narrow = {name: type(value)([_NARROW] * len(value)) for name, value in several.items() if any(is_larger(one, _NARROW) for one in value)}
+    return {**numbers, **narrow}
 
 
 def is_larger(found: Any, value: int) -> bool:

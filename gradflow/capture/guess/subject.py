@@ -81,7 +81,10 @@ def _fields(text: str) -> dict[str, str]:
     """The named arguments of an expression that is a call of a name."""
     if not re.match(r"[A-Za-z_]\w*\(", text):
         return {}
-    call = ast.parse(text, mode="eval").body
+    try:
+        call = ast.parse(text, mode="eval").body
+    except SyntaxError:
+        return {}  # it shows a value that has no expression, as `<object at 0x7f>`
     held = {entry.arg: ast.unparse(entry.value) for entry in call.keywords if entry.arg} if isinstance(call, ast.Call) else {}
     return {**held, **{f"{name}.{field}": value for name, inner in held.items() for field, value in _fields(inner).items()}}
 

@@ -6,12 +6,15 @@ the call that builds it in its place.
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import re
 from collections.abc import Iterator
 
 import torch
 
+from gradflow.capture.guess.attempt import attempt
+from gradflow.capture.guess.expressions import namespace
 from gradflow.capture.guess.subject import Construction, Subject, parameters_of, required
 from gradflow.capture.guess.usual import annotation_of, usual_value
 
@@ -34,6 +37,7 @@ _STAND_INS = (
 )
 _CLASS_STAND_INS = ("nn.ReLU", "nn.Identity", "lambda *args, **kwargs: nn.Sequential(nn.Flatten(), nn.LazyLinear(64))")
 _MOST = 3
+_SECONDS_TO_IMPORT = 10.0
 
 
 def propose(subject: Subject) -> Iterator[Construction]:
@@ -67,7 +71,9 @@ def candidates(name: str, annotation: str, subject: Subject) -> Iterator[str]:
         alike = [other for other in others if _alike(name, other)]
         is_whole = re.search(r"model|net|encoder|backbone", name) is not None
         whole = [other for other in others if is_whole and not _BLOCK.search(other) and other not in alike]
-        yield from (f"<{other}>" for other in (*alike, *whole)[:_MOST])
+        whole.sort(key=lambda other: re.search(r"net|model|transformer|encoder", other, re.IGNORECASE) is None)
+        found = [*alike, *_of_the_package(name, subject, imports=not alike and not whole), *whole]
+        yield from (f"<{other}>" for other in found[:_MOST])
         yield from _STAND_INS
 
 
@@ -82,6 +88,17 @@ def _others(subject: Subject) -> list[str]:
     return [
         name for name in (*own, *imported) if not issubclass(subject.scope[name], subject.cls) and not _is_abstract(subject.scope[name])
     ]
+
+
+def _of_the_package(name: str, subject: Subject, *, imports: bool) -> list[str]:
+    """The models that the package of the file hands out, those alike first. Where it was not, it may be imported, which takes time."""
+    package = subject.scope.get("__package__") or ""
+    if imports and package:
+        attempt(lambda: importlib.import_module(package), _SECONDS_TO_IMPORT)
+    beside = {other: value for other, value in namespace(subject.scope).items() if isinstance(value, type) and other not in subject.scope}
+    found = [other for other, value in beside.items() if issubclass(value, torch.nn.Module) and not _is_abstract(value)]
+    named = [other for other in found if _alike(name, other) or re.search(r"net$|transformer", other, re.IGNORECASE)]
+    return sorted(named, key=lambda other: (not _alike(name, other), len(other)))
 
 
 def _is_abstract(cls: type) -> bool:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from gradflow.capture.guess.construction.defaults import fetch_nothing
 from gradflow.capture.guess.subject import Construction, Subject, parameters_of, required
-from gradflow.capture.guess.usual import annotation_of, is_several, usual_value
+from gradflow.capture.guess.usual import WIDTH, annotation_of, is_several, usual_value
+
+_SMALL = re.compile(
+    r"^(n|num)_|depth|layers?$|kernel|stride|ratio|scale|factor|mult|blocks?$|stages?$|^k$|expand|padding|dilation|groups?$"
+)
+"""What is not made wide: numbers of things, and what a width is multiplied with."""
 
 
 def propose(subject: Subject) -> Iterator[Construction]:
@@ -20,3 +26,6 @@ def propose(subject: Subject) -> Iterator[Construction]:
     plural = [(name, f"({text}, {text})" if is_several(name) and not text.startswith("(") else text) for name, text in given]
     if plural != given:
         yield Construction(subject.name, tuple(plural), "the usual values of its arguments")
+    wider = [(name, str(WIDTH) if text in ("2", "3") and not _SMALL.search(name) else text) for name, text in given]
+    if wider != given:
+        yield Construction(subject.name, tuple(wider), "the usual values of its arguments")

@@ -25,7 +25,7 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
         yield call.without(unknown[1])
     named = [name for name in re.findall(r"[A-Za-z_]\w*", failure.message) if name in parameters and name not in given]
     if "NoneType" in failure.message or re.search(r"specify|provide|must be|required|missing|expected", failure.message):
-        lines = " ".join(spot.text for spot in failure.spots[-3:])
+        lines = " ".join(spot.text for spot in failure.own[-3:])
         named += [name for name in re.findall(r"[A-Za-z_]\w*", lines) if name in parameters and name not in given]
     for name in list(dict.fromkeys(named))[:4]:
         text = usual_input(name, annotation_of(parameters[name]), sizes) or input_of_first_layer(model, sizes)

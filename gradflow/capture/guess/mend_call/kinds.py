@@ -27,7 +27,7 @@ _FIELDS = {
 def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> Iterator[Call]:
     """The spoken arguments, as what the failing line does with them."""
     message, given = failure.message, dict(call.arguments)
-    lines = " ".join(spot.text for spot in failure.spots[-3:])
+    lines = " ".join(spot.text for spot in failure.own[-3:])
     for name in spoken_arguments(call, failure)[:3]:
         text = given[name]
         keys = re.findall(rf"\b{re.escape(name)}\[['\"](\w+)['\"]\]", lines)

@@ -14,7 +14,7 @@ from gradflow.capture.guess.sizes import Sizes
 def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> Iterator[Call]:
     """The call without masks, where the error or the failing lines speak of one."""
     masks = [name for name, text in call.arguments if "mask" in name.lower() and text != "None"]
-    spoken = failure.message + " ".join(spot.text for spot in failure.spots[-4:])
+    spoken = failure.message + " ".join(spot.text for spot in failure.own[-4:])
     if masks and "mask" in spoken.lower():
         bare = call
         for name in masks:

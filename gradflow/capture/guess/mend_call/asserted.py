@@ -1,0 +1,35 @@
+"""The failing line says which size it wants: `assert x.shape[2] == self.heads`, `assert x.size(-1) == 64`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import torch
+
+from gradflow.capture.guess.attempt import Failure, Spot
+from gradflow.capture.guess.call import Call, Shape
+from gradflow.capture.guess.sizes import Sizes
+
+_WANTED = re.compile(r"\b(\w+)\.(?:shape\[(-?\d)\]|size\((-?\d)\))\s*(?:==|!=)\s*(\d+|(?:self\.)?[A-Za-z_]\w*)(?![\w.(\[])")
+
+
+def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> Iterator[Call]:
+    """Each such tensor in the size that the line compares it with."""
+    spot = next((spot for spot in reversed(failure.spots) if _WANTED.search(spot.text)), None)
+    if spot is None:
+        return
+    tensors = call.tensors()
+    for name, at, other, word in _WANTED.findall(spot.text):
+        shape, index, wanted = tensors.get(name), int(at or other), _value(word, spot)
+        if shape is not None and wanted is not None and -len(shape.sizes) <= index < len(shape.sizes):
+            changed = list(shape.sizes)
+            changed[index] = wanted
+            yield call.with_argument(name, Shape(shape.dtype, tuple(changed), shape.rest).text)
+
+
+def _value(word: str, spot: Spot) -> int | None:
+    """The number that a literal, a variable or an attribute of `self` is there."""
+    _, dot, name = word.rpartition(".")
+    found = int(word) if word.isdigit() else getattr(spot.variables.get("self"), name, None) if dot else spot.variables.get(word)
+    return found if isinstance(found, int) and not isinstance(found, bool) and found > 0 else None

@@ -1,0 +1,124 @@
+"""What a built model is called with: one small file of real shape for each rule."""
+
+from __future__ import annotations
+
+import pytest
+from model_files import Load
+
+from gradflow.capture.guess.search import Deadline, Found, Missed, find
+from gradflow.capture.guess.target import subjects_of
+
+
+def _found(load: Load, text: str) -> Found | Missed:
+    return find(subjects_of(load(text))[0], Deadline(20))
+
+
+def _called(load: Load, forward: str, layers: str = "self.lin = nn.Linear(64, 4)", arguments: str = "x", more: str = "") -> str:
+    """The inputs found for a class with these layers and this forward."""
+    body = forward.strip().replace("\n", "\n        ")
+    text = f"class Net(nn.Module):\n    def __init__(self{more}):\n        super().__init__()\n        {layers}\n\n"
+    found = _found(load, f"{text}    def forward(self, {arguments}):\n        {body}\n")
+    assert isinstance(found, Found), found
+    return found.call.text
+
+
+def test_the_layers_of_a_condition_do_not_tell_what_the_main_input_is(load: Load) -> None:
+    layers = "self.time_mlp = nn.Linear(16, 3); self.conv = nn.Conv2d(3, 4, 3)"
+    forward = "temb = self.time_mlp(t[:, None].float().repeat(1, 16))\nreturn self.conv(x + temb[:, :, None, None])"
+    assert _called(load, forward, layers, "x, t") == "x=float32[2,3,32,32], t=int64[2]<10"
+
+
+def test_a_forecaster_is_given_past_and_future_values_with_their_marks(load: Load) -> None:
+    layers = "self.emb, self.dec = nn.Linear(enc_in, 8), nn.Linear(enc_in, 8); self.pred_len = pred_len"
+    forward = "assert x_dec.shape[1] == 32 + self.pred_len and x_mark_enc.shape[2] == 4\nreturn self.emb(x_enc).mean(1), self.dec(x_dec)"
+    called = _called(load, forward, layers, "x_enc, x_mark_enc, x_dec, x_mark_dec", ", enc_in, seq_len, label_len, pred_len")
+    assert called == (
+        "x_enc=float32[2,64,7], x_mark_enc=float32[2,64,4]==1, x_dec=float32[2,96,7], x_mark_dec=float32[2,96,4]==1"
+    )  # fmt: skip
+
+
+def test_masks_that_do_not_fit_are_left_away(load: Load) -> None:
+    layers = "self.att = nn.MultiheadAttention(64, 4)"
+    forward = "return self.att(src, src, src, key_padding_mask=src_padding_mask)[0]"
+    assert _called(load, forward, layers, "src, src_padding_mask") == "src=float32[2,16,64], src_padding_mask=None"
+
+
+@pytest.mark.parametrize(
+    ("forward", "called"),
+    [
+        ("assert x.shape[-1] == 6, 'wrong'\nreturn self.lin(x.repeat(1, 11)[:, :64])", "x=float32[2,6]"),
+        ("a, b = torch.split(x, [3, 5], -1)\nreturn self.lin(torch.cat([a, b], -1).repeat(1, 8))", "x=float32[2,8]"),
+        ("b, t, c = x.shape\nreturn self.lin(x)", "x=float32[2,16,64]"),
+        ("assert x.shape[2] == x.shape[2]\nreturn self.lin(x)", "x=float32[2,16,64]"),
+    ],
+)
+def test_a_size_that_the_failing_line_names_is_taken(load: Load, forward: str, called: str) -> None:
+    assert _called(load, forward) == called
+
+
+def test_a_picture_has_the_two_sides_that_a_message_names(load: Load) -> None:
+    forward = "assert x.shape[2:] == (16, 8), f'expected (16, 8) but got {tuple(x.shape[2:])}'\nreturn self.conv(x)"
+    assert _called(load, forward, "self.conv = nn.Conv2d(3, 4, 3)") == "x=float32[2,3,16,8]"
+
+
+def test_a_layer_behind_a_transposition_tells_what_stands_before_it(load: Load) -> None:
+    assert _called(load, "return self.conv(x.transpose(1, 2))", "self.conv = nn.Conv1d(7, 4, 3)") == "x=float32[2,64,7]"
+
+
+def test_an_index_is_whole_and_below_the_number_of_classes(load: Load) -> None:
+    forward = "b, h, w = x.shape\nreturn nn.functional.one_hot(x, 5).float() @ self.lin.weight[:, :5].T"
+    assert _called(load, forward).endswith("<2")
+
+
+def test_features_behind_a_flattening_tell_the_size_of_the_picture(load: Load) -> None:
+    layers = "self.conv, self.lin = nn.Conv2d(1, 4, 3, padding=1), nn.Linear(4 * 28 * 28, 10)"
+    assert _called(load, "return self.lin(self.conv(x).flatten(1))", layers) == "x=float32[2,1,28,28]"
+
+
+def test_a_graph_has_nodes_and_edges_between_them(load: Load) -> None:
+    forward = "source, target = edge_index\nreturn self.lin(torch.zeros_like(x).index_add(0, target, x[source]))"
+    assert _called(load, forward, arguments="x, edge_index") == "x=float32[8,64], edge_index=int64[2,12]<8"
+
+
+def test_a_batch_of_a_graph_library_is_an_object_with_its_fields(load: Load) -> None:
+    forward = "x, edge_index = data.x, data.edge_index\nreturn self.lin(x[edge_index[0]])"
+    assert _called(load, forward, arguments="data").startswith("data=Data(x=float32[8,64], edge_index=int64[2,12]<8")
+
+
+def test_a_model_that_detects_is_given_boxes_in_training(load: Load) -> None:
+    forward = (
+        "if self.training and targets is None:\n    raise ValueError('targets should not be none when in training mode')\n"
+        "boxes = torch.stack([t['boxes'] for t in targets])\nreturn {'loss': self.conv(torch.stack(images)).mean() + boxes.mean()}"
+    )
+    called = _called(load, forward, "self.conv = nn.Conv2d(3, 4, 3)", "images: 'list[torch.Tensor]', targets=None")
+    assert called.startswith("images=[float32[3,32,32], float32[3,32,32]], targets=[{'boxes': tensor(")
+
+
+def test_an_optional_argument_that_is_needed_after_all_is_given(load: Load) -> None:
+    layers = "self.enc, self.dec = nn.Embedding(50, 8), nn.Embedding(50, 8)"
+    forward = "return self.enc(input_ids).mean() + self.dec(decoder_input_ids)"
+    called = _called(load, forward, layers, "input_ids, decoder_input_ids=None")
+    assert called == "input_ids=int64[2,16]<50, decoder_input_ids=int64[2,16]<50"
+
+
+def test_free_keywords_are_never_given(load: Load) -> None:
+    text = """
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lin = nn.Linear(64, 4)
+
+        def forward(self, x, **kwargs):
+            if kwargs:
+                raise ValueError("unexpected kwargs")
+            return self.lin(x.squeeze(7))
+    """
+    found = _found(load, text)
+    assert isinstance(found, Missed)
+    assert "kwargs" not in found.why
+
+
+def test_the_call_that_gets_furthest_is_mended_first(load: Load) -> None:
+    layers = "self.a, self.b, self.c = nn.Linear(5, 6), nn.Linear(7, 8), nn.Linear(9, 10)"
+    forward = "return self.a(one).sum() + self.b(two).sum() + self.c(three).sum()"
+    assert _called(load, forward, layers, "one, two, three") == "one=float32[2,5], two=float32[2,7], three=float32[2,9]"
