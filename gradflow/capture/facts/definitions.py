@@ -35,7 +35,9 @@ def definition_of(root: torch.nn.Module, path: str) -> Site | None:
 def step_into(owner: Any, part: str) -> Any:
     """The part of a module, list or dict that a path names next, None where it has none of that name."""
     if isinstance(owner, torch.nn.Module):
-        found = dict(owner._modules.items()).get(part)  # what TorchScript keeps there is no dict
+        children: Any = owner._modules
+        # What TorchScript keeps there is no dict. Copying one that is would make the cost of a long list grow with its square.
+        found = children.get(part) if isinstance(children, dict) else dict(children.items()).get(part)
         return found if found is not None else owner.__dict__.get(part)
     if isinstance(owner, (list, tuple)):
         return owner[int(part)] if part.isdigit() and int(part) < len(owner) else None
