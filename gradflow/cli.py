@@ -155,6 +155,7 @@ def _add_audit_options(parser: _Parser) -> None:
     add_screening(parser)
     add_many(parser, whole)
     parser.option("--graph", action="store_true", help="put the flow graph into the JSON")
+    parser.option("--static", action="store_true", help="read the source as `lint` does too: what it says goes into the report")
     parser.option("--verbose", action="store_true", help="fold nothing")
     parser.option("-o", "--output", default="", metavar="FILE", help="write the report there instead of to standard output")
     parser.option("--color", choices=COLORS, default="auto", help="default: auto, on a terminal and without NO_COLOR")
@@ -261,12 +262,12 @@ def _say_failure(error: Exception, ours: Sequence[str], rest: Sequence[str]) -> 
 def _audited(options: argparse.Namespace, rest: Sequence[str]) -> Report:
     from gradflow.api import audit_script
     from gradflow.cli_orders import name_of, order_of
-    from gradflow.cli_screen import read_screen
+    from gradflow.cli_screen import joined, read_screen
 
     order = order_of(options, rest)
     _check_output(options.output)
     screen = read_screen(options)
-    return screen.apply(audit_script(order.spec, **order.options), name_of(order))
+    return screen.apply(joined(audit_script(order.spec, **order.options), options), name_of(order))
 
 
 def _audit_many(parser: _Parser, options: argparse.Namespace, ours: Sequence[str], rest: Sequence[str]) -> int:

@@ -38,7 +38,7 @@ def audit_all(orders: Sequence[Order], options: argparse.Namespace) -> tuple[Rep
         UsageError: an option that goes with one target only.
     """
     from gradflow.cli_orders import name_of
-    from gradflow.cli_screen import read_screen
+    from gradflow.cli_screen import joined, read_screen
     from gradflow.many import audit_many
 
     jobs = options.jobs or min(_MOST_JOBS, os.cpu_count() or 1, len(orders))
@@ -46,7 +46,7 @@ def audit_all(orders: Sequence[Order], options: argparse.Namespace) -> tuple[Rep
 
     def tell(order: Order, report: Report) -> None:
         nonlocal screen, done
-        screened = screen.apply(report, name_of(order))
+        screened = screen.apply(joined(report, options), name_of(order))
         screen, done = screen.after(), done + 1
         reports[name_of(order)] = screened
         _say_line(f"[{done}/{len(orders)}] {name_of(order)}: {_in_a_word(screened)}")

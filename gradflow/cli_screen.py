@@ -58,6 +58,15 @@ class Screen:
         return read_baseline(text, self.write_to)
 
 
+def joined(report: Report, options: argparse.Namespace) -> Report:
+    """The report of a run, with `--static` also with what the source says."""
+    if not getattr(options, "static", False):
+        return report
+    from gradflow.joining import with_static  # what parses sources is not needed otherwise
+
+    return with_static(report)
+
+
 def read_screen(options: argparse.Namespace) -> Screen:
     """What the options ask for. Reads the baseline, so that a wrong one is told before minutes are spent.
 

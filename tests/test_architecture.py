@@ -20,7 +20,7 @@ ROWS = (
     ("cli_orders",),
     ("cli_pictures", "cli_lint"),
     ("cli_settings", "cli_screen"),
-    ("many",),
+    ("many", "joining"),
     ("",),  # gradflow/__init__.py, which hands out the public names
     ("api", "linting", "freezing"),
     ("pictures",),
