@@ -24,11 +24,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gradflow.checks.base import Case, cause_site, count
+from gradflow.checks.base import Case, cause_site, count, definition_site, same_line
 from gradflow.checks.severity import graded, why_meant
 from gradflow.graph.blame import blame, lost_hosts
 from gradflow.graph.site import Site
-from gradflow.report import Finding, Severity
+from gradflow.report import Finding, FindingSite, Severity
 from gradflow.verdict import Verdict
 
 CODE = "GF107"
@@ -61,7 +61,15 @@ def _finding(case: Case, severity: Severity, site: Site | None, label: str, memb
         severity,
         f"{count(len(names))} {leave} torch by `{label}`, and {it} not seen to come back to the loss",
         names,
-        sites=cause_site(site, "leaves torch here"),
+        sites=(*cause_site(site, "leaves torch here"), *_defined(case, members, site)),
         help=(f"if the value has a part in the loss, keep the tensor: remove `{label}`{where}",),
         notes=(f"taken as meant: {why_meant(case, members)}",) if severity is Severity.INFO else (),
     )
+
+
+def _defined(case: Case, members: list[int], site: Site | None) -> tuple[FindingSite, ...]:
+    """Where the first of `members` is defined: what is only logged may be a term that was left out of the loss."""
+    definition = case.facts[members[0]].definition if members else None
+    if definition is None or (site is not None and same_line(definition, site)):
+        return ()
+    return definition_site(definition, "defined here, and no tensor made of it reaches the loss")

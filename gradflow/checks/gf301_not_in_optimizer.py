@@ -6,7 +6,8 @@ and that no optimizer holds. What is meant is told from the program, and an erro
 
 - the parameter was made after every optimizer was built (a head that is added later), or was frozen then and is thawed since;
 - another parameter of the same module is held, so this one was left out of the groups;
-- others of the same model are held, and not all that is left out only feeds them (a trained head on a backbone that was left out is meant);
+- others of the same model are held, and not all that is left out only feeds them (a trained head on a backbone that was left out is meant),
+  or the optimizer that holds them has a group without any parameter (a generator of parameters that had been used up before);
 - nothing of its model is held, and the model runs in train mode (a loss module with a weight of its own). A copy of another model (a
   moving average, a target) is one such only if a gradient comes to it in every step and its values are no mere targets of a loss.
 
@@ -111,7 +112,13 @@ def _faults_of_root(case: Case, members: list[int], held: list[int]) -> list[int
     owners = {facts[i].owner for i in held}
     sure = [i for i in members if facts[i].made_late or facts[i].thawed or facts[i].owner in owners - {""}]
     rest = [i for i in members if i not in sure]
-    return members if rest and not _only_feeds(case, rest, held) else sure
+    return members if rest and (_empty_group(case, held) or not _only_feeds(case, rest, held)) else sure
+
+
+def _empty_group(case: Case, held: list[int]) -> bool:
+    """Whether an optimizer that holds one of `held` (indices) has a group with nothing in it: something was meant to be there."""
+    holders = {name for i in held for name in case.facts[i].optimizers}
+    return any(optimizer.empty_group for optimizer in case.recording.optimizers if optimizer.name in holders)
 
 
 def _only_feeds(case: Case, members: list[int], held: list[int]) -> bool:
@@ -183,6 +190,8 @@ def _notes(case: Case, optimizer: OptimizerFact | None, members: list[int]) -> I
     facts = [case.facts[i] for i in members]
     them = "it was" if len(facts) == 1 else "they were"
     where = f"`{optimizer.name}` was built{line_of(optimizer)}" if optimizer is not None else "the optimizers were built"
+    if optimizer is not None and optimizer.empty_group:
+        yield f"a group of `{optimizer.name}` is empty: `parameters()` gives a generator, which is used up when it was read once"
     if all(fact.made_late for fact in facts):
         yield f"{them} made after {where}"
     elif all(fact.thawed for fact in facts):

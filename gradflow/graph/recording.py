@@ -123,7 +123,8 @@ class OptimizerFact:
     """One optimizer: its variable's name, its class, where it was built, how many steps it took.
 
     `held` counts its parameters, `trainable` those that require a gradient. `scheduled`: a schedule changes its learning rate.
-    `waited`: how many steps other optimizers took, or backward passes were made, while it took none.
+    `waited`: how many steps other optimizers took, or backward passes were made, while it took none. `empty_group`: one of its groups has
+    no parameter at all.
     """
 
     name: str
@@ -134,6 +135,7 @@ class OptimizerFact:
     trainable: int = 0
     scheduled: bool = False
     waited: int = 0
+    empty_group: bool = False
 
 
 @dataclass(frozen=True, slots=True)

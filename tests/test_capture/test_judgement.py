@@ -259,3 +259,17 @@ def some_taken_away(model: nn.Module, optimizer: torch.optim.Optimizer, number: 
 
 def test_gradients_of_which_some_are_taken_away_by_hand_are_meant() -> None:
     assert [finding for finding in found(some_taken_away) if finding.severity is not Severity.INFO] == []
+
+
+def test_a_group_of_parameters_that_had_been_used_up_is_an_error_on_what_it_should_have_held() -> None:
+    torch.manual_seed(0)
+    model = Net()
+    words = model.words.parameters()
+    assert sum(parameter.numel() for parameter in words) == 24
+    optimizer = torch.optim.SGD([{"params": words}, {"params": model.head.parameters()}], lr=0.1)
+    with gradflow.watch(model, optimizer) as flow:
+        for number in range(3):
+            plain(model, optimizer, number)
+    (finding,) = flow.report.findings
+    assert (finding.code, finding.severity, finding.parameters) == ("GF301", Severity.ERROR, ("words.weight",))
+    assert "is empty" in finding.notes[0]

@@ -28,7 +28,10 @@ def test_a_value_that_leaves_torch_is_a_warning_at_the_line_where_it_leaves() ->
     assert (finding.code, finding.name, finding.severity) == ("GF107", "escaped-parameter", Severity.WARNING)
     assert finding.message == "1 parameter leaves torch by `item()`, and it was not seen to come back to the loss"
     assert finding.parameters == ("scale",)
-    assert places(finding) == [("cause", 31, "leaves torch here")]
+    assert places(finding) == [
+        ("cause", 31, "leaves torch here"),
+        ("definition", 100, "defined here, and no tensor made of it reaches the loss"),
+    ]
     assert finding.help == ("if the value has a part in the loss, keep the tensor: remove `item()` on line 31",)
 
 

@@ -131,6 +131,15 @@ def test_a_tensor_in_no_module_that_learns_and_is_not_held_is_an_error() -> None
     assert program.loud() == ["GF301"]
 
 
+@pytest.mark.parametrize(("empty", "codes"), [(True, ["GF301"]), (False, ["GF901"])])
+def test_a_backbone_that_was_left_out_is_meant_unless_a_group_is_empty(empty: bool, codes: list[str]) -> None:
+    program = Program()
+    program.optimizer(empty_group=empty)
+    backbone = program.op("linear", program.weight("backbone.weight", live=True, held=False))
+    program.loss(program.op("linear", backbone, program.weight("head.weight", live=True)))
+    assert [finding.code for finding in program.findings()] == codes
+
+
 def test_a_twin_among_the_layers_of_one_model_excuses_nothing() -> None:
     assert head_of_its_own(twin="model.other_head").loud() == ["GF301"]
 

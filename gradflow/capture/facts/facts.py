@@ -234,6 +234,7 @@ def _optimizer_fact(seen: Seen, watched: WatchedOptimizer, name: str) -> Optimiz
         trainable=sum(tensor.requires_grad for tensor in held),
         scheduled=watched.scheduled,
         waited=seen.optimizers.waited(watched),
+        empty_group=watched.empty_group,
     )
 
 

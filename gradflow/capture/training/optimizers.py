@@ -46,6 +46,7 @@ class WatchedOptimizer:
         self.rates: dict[int, float] = {}
         self.peaks: dict[int, float] = {}
         self.scheduled = False
+        self.empty_group = False
         self.decayed: set[int] = set()
         self.built_at = (0, 0)
         self.facts: dict[int, list[StepFact]] = {}
@@ -193,6 +194,7 @@ class Optimizers:
     def _look(self, watched: WatchedOptimizer, optimizer: torch.optim.Optimizer) -> list[tuple[int, torch.Tensor]]:
         held = []
         for group in optimizer.param_groups:
+            watched.empty_group = watched.empty_group or not group["params"]
             rate = float(group.get("lr", math.nan))
             peak = max(float(group.get("initial_lr", 0.0)), float(group.get("max_lr", 0.0)), 0.0 if math.isnan(rate) else rate)
             watched.scheduled = watched.scheduled or "initial_lr" in group
