@@ -13,9 +13,10 @@ from test_capture.fake_models import MODELS, Called, Mixture, two
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensor
 
-from gradflow.api import build_report
+from gradflow.api import audit_script, build_report
 from gradflow.capture.fake import FakeMode, build, counting, fake_mode
 from gradflow.capture.launch.scale import Scale, resized
+from gradflow.capture.launch.target import parse_target
 from gradflow.capture.model import audit_model
 from gradflow.errors import FakeBreak
 from gradflow.graph.recording import Target, TargetKind
@@ -87,6 +88,14 @@ def test_the_mode_and_all_that_it_replaced_are_gone_afterwards() -> None:
     assert type(torch.ones(2)) is torch.Tensor
     assert {name: getattr(torch.Tensor, name) for name in before} == before
     assert (torch.save, nn.Module._apply, FakeTensor.tolist, FakeTensor.__deepcopy__) == replaced
+
+
+def test_a_mode_in_a_mode_is_the_same() -> None:
+    with fake_mode() as outer:
+        weight = torch.ones(2)
+        with fake_mode() as inner:
+            assert inner is outer
+        assert isinstance(weight + torch.ones(2), FakeTensor)
 
 
 def test_what_follows_from_inputs_alone_is_known() -> None:
@@ -213,3 +222,42 @@ def test_batch_and_sequence_change_what_is_as_large_as_the_first_tensor() -> Non
     assert args[0].tolist() == [[0, 1, 2, 0], [3, 4, 5, 3], [0, 1, 2, 0]]
     assert args[1][0].shape == (3, 3, 8, 8)
     assert (kwargs["mask"].shape, kwargs["table"].shape, kwargs["alpha"]) == ((3, 4), (5, 7), 0.5)
+
+
+SCRIPT = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(40_000, 40_000), nn.Linear(40_000, 3)
+
+    def forward(self, x):
+        return self.b(self.a(x).detach())
+
+net = Net()
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+data = torch.utils.data.TensorDataset(torch.randn(8, 40_000), torch.arange(8) % 3)
+loader = torch.utils.data.DataLoader(data, batch_size=4, shuffle=True)
+for epoch in range(3):
+    for x, y in loader:
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(net(x), y)
+        loss.backward()
+        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimizer.step()
+        print(f"{loss.item():.3f}")
+torch.save(net.state_dict(), "net.pt")
+"""
+
+
+def test_a_whole_script_runs_under_fake_tensors(tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(SCRIPT, encoding="utf-8")
+    report = audit_script(parse_target([str(script)]), scale=Scale(fake=True), quiet=True)
+    assert report.message == ""
+    assert verdicts(report) == {"a.weight": "severed", "a.bias": "severed", "b.weight": "reached", "b.bias": "reached"}
+    assert [finding.cause.line for finding in report.findings if finding.cause is not None] == [11]
+    assert report.target.reproduce.startswith("gradflow audit --fake ")
+    assert sum("fake tensors:" in note for note in report.notes) == 1

@@ -174,7 +174,14 @@ def enter_fake_mode(patches: Patches) -> FakeMode:
 
 @contextlib.contextmanager
 def fake_mode() -> Iterator[FakeMode]:
-    """Inside it all that torch makes is fake. What asks for values is answered, `torch.save` writes nothing, all else is as ever."""
+    """Inside it all that torch makes is fake. What asks for values is answered, `torch.save` writes nothing, all else is as ever.
+
+    Where the mode is on already, that one is given: tensors of two modes do not mix.
+    """
+    current = torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FAKE)
+    if isinstance(current, FakeMode):
+        yield current
+        return
     patches = Patches()
     mode = enter_fake_mode(patches)
     try:

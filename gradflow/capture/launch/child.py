@@ -199,7 +199,7 @@ class Child:
         return self.session.recording(target, crash=crash, timed_out=timed_out, notes=self.surroundings.notes)
 
     def _with_notes(self, recording: Recording) -> Recording:
-        return replace(recording, notes=(*recording.notes, *self.surroundings.notes))
+        return replace(recording, notes=tuple(dict.fromkeys((*recording.notes, *self.surroundings.notes))))
 
     def _listen(self, parent: int) -> None:
         if parent < 0:
