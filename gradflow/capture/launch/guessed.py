@@ -10,14 +10,14 @@ import builtins
 import contextlib
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
 import torch
 
 from gradflow.capture.fake import FakeMode, fake_mode
-from gradflow.capture.guess.attempt import Failure
+from gradflow.capture.guess.attempt import Failure, attempt
 from gradflow.capture.guess.call import Call
 from gradflow.capture.guess.expressions import evaluate, namespace
 from gradflow.capture.guess.made import Made
@@ -27,10 +27,13 @@ from gradflow.capture.guess.subject import Construction, Subject
 from gradflow.capture.guess.target import subjects_of
 from gradflow.capture.guess.variants import variants
 from gradflow.capture.launch.inputs import InputSpec, text_of
+from gradflow.capture.surrogate import floats_in
 from gradflow.errors import NothingToAudit, UsageError
 
 CLASSES_TRIED = 4
 """How many of a file's classes are tried, its main one first."""
+
+NOTHING_TO_TRAIN = "has no parameter that could be trained"
 
 _SECONDS_FOR_OTHERS = 20.0
 
@@ -52,7 +55,7 @@ class Guess:
     @property
     def notes(self) -> tuple[str, ...]:
         """What the report has to say loudly: another class than the main one was audited, or another mode."""
-        failed = "; ".join(f"could not {miss.what} `{miss.name}`: {miss.why}" for miss in self.missed)
+        failed = "; ".join(f"could not {miss.what} `{miss.name}`: {miss.why}" for miss in self.missed if miss.what != "train")
         audited = f"audited `{type(self.model).__name__}`; {failed}" if failed else ""
         mode = "audited in eval mode: in training mode it does not run with these inputs" if self.call.evaluating else ""
         return tuple(note for note in (audited, mode) if note)
@@ -74,10 +77,20 @@ def guess_file(module: ModuleType, seconds: float, stack: contextlib.ExitStack) 
     subjects = subjects_of(module)[:CLASSES_TRIED]
     for number, subject in enumerate(subjects):
         found = _find(subject, deadline.part(1 / (len(subjects) - number) if number else 0.6), stack)
-        if isinstance(found, Guess):
-            return Guess(found.model, found.attribute, found.init, found.call, tuple(missed), found.mode)
-        missed.append(found)
+        if isinstance(found, Guess) and _learns(found):
+            return replace(found, missed=tuple(missed))
+        missed.append(found if isinstance(found, Missed) else Missed(subject.name, "train", NOTHING_TO_TRAIN))
     raise NothingToAudit(refusal(missed))
+
+
+def _learns(guess: Guess) -> bool:
+    """Whether the model has parameters, registered or not: without any, nothing in its output needs a gradient."""
+    if any(True for _ in guess.model.parameters()):
+        return True
+    args, kwargs = guess.call.build()
+    with torch.enable_grad():
+        output, _ = attempt(lambda: guess.model(*args, **kwargs), _SECONDS_FOR_OTHERS)
+    return any(tensor.requires_grad for tensor in floats_in(output))
 
 
 def guess_subject(subject: Subject, seconds: float, stack: contextlib.ExitStack, inputs: Sequence[InputSpec] | None = None) -> Guess:
@@ -124,12 +137,17 @@ def guess_inputs(model: torch.nn.Module, attribute: str, init: str, subject: Sub
 
 def refusal(missed: Sequence[Missed]) -> str:
     """Why nothing could be audited, and what to write to have it audited."""
-    reasons = "; ".join(f"could not {miss.what} `{miss.name}`: {miss.why}" for miss in missed)
+    idle = [miss for miss in missed if miss.what == "train"]
+    failed = [miss for miss in missed if miss.what != "train"]
+    reasons = [f"could not {miss.what} `{miss.name}`: {miss.why}" for miss in failed]
+    reasons += [f"`{miss.name}` {miss.why}" for miss in idle]
+    if not failed:
+        return f"{'; '.join(reasons)}, so there is nothing to judge"
     advice = {
         "build": "give its arguments, as in --init 'dim=64, depth=2'",
         "call": "give its inputs, as in --input 'x=float32[2,3,32,32]'",
-    }[missed[0].what]
-    return f"{reasons}; {advice}, or write gradflow_model() and gradflow_inputs(model) in the file"
+    }[failed[0].what]
+    return f"{'; '.join(reasons)}; {advice}, or write gradflow_model() and gradflow_inputs(model) in the file"
 
 
 def _find(subject: Subject, deadline: Deadline, stack: contextlib.ExitStack, given: Call | None = None) -> Guess | Missed:
