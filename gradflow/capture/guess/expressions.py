@@ -37,6 +37,14 @@ def _is_model(value: Any) -> bool:
     return isinstance(value, type) and issubclass(value, torch.nn.Module)
 
 
+def literal(text: str) -> Any:
+    """The value of an expression of literals, None where it is none."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError):
+        return None
+
+
 def evaluate(text: str, scope: Mapping[str, Any]) -> Any:
     """The value of an expression over `scope`; it raises what the user's code raises."""
     return eval(compile(text, "<guess>", "eval"), dict(scope))

@@ -20,7 +20,7 @@ from torch._guards import detect_fake_mode
 
 from gradflow.capture.fake import TooManyParameters, stopped_at
 from gradflow.capture.guess import inputs
-from gradflow.capture.guess.attempt import Failure, attempt
+from gradflow.capture.guess.attempt import Failure, TooSlow, attempt
 from gradflow.capture.guess.call import Call
 from gradflow.capture.guess.construction import propose as constructions
 from gradflow.capture.guess.construction.parts import PLACE
@@ -33,7 +33,7 @@ from gradflow.capture.guess.subject import Construction, Subject
 from gradflow.capture.surrogate import floats_in
 
 _TRIES_TO_BUILD, _TRIES_TO_CALL, _PROPOSALS = 60, 60, 4
-_SECONDS_A_TRY = 20.0
+_SECONDS_TO_BUILD, _SECONDS_TO_CALL = 8.0, 10.0
 _DEEPEST, _SHARE_OF_A_PART = 2, 0.3
 """Models that wait in each other, and what part of the time that is left one of their parts may take."""
 
@@ -88,10 +88,11 @@ def find(subject: Subject, deadline: Deadline, given: Call | None = None) -> Fou
     """A model of the class with a call that runs, `given` where it is given, or why there is none."""
     missed: Missed | None = None
     too_large = False
-    for construction, model in build(subject, deadline):
+    slow: list[Construction] = []
+    for construction, model in itertools.chain(build(subject, deadline), _faster(slow, subject, deadline)):
         if isinstance(model, Failure):
             too_large = too_large or isinstance(model.error, TooManyParameters)
-            missed = missed or Missed(subject.name, "build", model.sentence)
+            missed = Missed(subject.name, "build", model.sentence) if missed is None or model.is_final else missed
             continue
         call: Call | Failure = (
             try_call(model, given, deadline.left()) or given if given else find_call(model, construction, subject, deadline)
@@ -99,10 +100,20 @@ def find(subject: Subject, deadline: Deadline, given: Call | None = None) -> Fou
         if isinstance(call, Call):
             return Found(model, construction, call)
         missed = Missed(subject.name, "call", call.sentence) if missed is None or missed.what == "build" else missed
+        if isinstance(call.error, TooSlow):
+            slow.append(construction)
         if not deadline.left():
             break
     missed = missed or Missed(subject.name, "build", "nothing in the file says how")
     return replace(missed, too_large=too_large)
+
+
+def _faster(slow: list[Construction], subject: Subject, deadline: Deadline) -> Iterator[tuple[Construction, torch.nn.Module | Failure]]:
+    """The models that were too slow to call, made small. `slow` fills while the others are tried."""
+    for construction in list(slow):
+        for smaller in mended_constructions(construction, Failure(TooSlow(), ()), subject):
+            model, failure = _built(smaller, subject, deadline)
+            yield (smaller, failure) if failure is not None else model
 
 
 def build(subject: Subject, deadline: Deadline, depth: int = 0) -> Iterator[tuple[Construction, torch.nn.Module | Failure]]:
@@ -132,8 +143,9 @@ def build(subject: Subject, deadline: Deadline, depth: int = 0) -> Iterator[tupl
                 construction = model[0] if "Made(" in whole.text else construction
             first = first or failure
             if failure.is_final:
-                yield proposed, failure
-                return
+                first = failure
+                todo.clear()
+                continue
             _queue(todo, mended_constructions(construction, failure, subject), failure, errors)
         else:
             if first is not None:
@@ -177,7 +189,7 @@ def _built(construction: Construction, subject: Subject, deadline: Deadline) -> 
         )
 
     with _no_giant():
-        made, failure = attempt(make, min(_SECONDS_A_TRY, deadline.left()))
+        made, failure = attempt(make, min(_SECONDS_TO_BUILD, deadline.left()))
     if failure is None and isinstance(made, (tuple, list)) and made and isinstance(made[0], torch.nn.Module):
         made = made[0]
     if failure is None and not isinstance(made, torch.nn.Module):
@@ -229,7 +241,7 @@ def find_call(model: torch.nn.Module, construction: Construction, subject: Subje
                 continue
             seen.add((call.options, call.evaluating))
             tries += 1
-            failure = try_call(model, call, min(_SECONDS_A_TRY, deadline.left()))
+            failure = try_call(model, call, min(_SECONDS_TO_CALL, deadline.left()))
             if failure is None:
                 return call
             if failure.is_final:

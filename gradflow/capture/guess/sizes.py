@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 
 import torch
 
+from gradflow.capture.guess.expressions import literal
 from gradflow.capture.guess.subject import Construction
 
 BATCH = 2
@@ -74,7 +74,7 @@ def stated(model: torch.nn.Module, construction: Construction, names: tuple[str,
 
 def _sources(model: torch.nn.Module, construction: Construction) -> Iterator[Mapping[str, Any]]:
     """Where names of sizes stand, the nearest first."""
-    yield {name: value for name, text in construction.arguments if name and (value := _number(text)) is not None}
+    yield {name: value for name, text in construction.arguments if name and (value := literal(text)) is not None}
     yield {name: value for name, value in vars(model).items() if not name.startswith("_")}
     for name in ("config", "cfg", "args", "opt", "hparams", "conf"):
         held = getattr(model, name, None)
@@ -89,13 +89,6 @@ def _sources(model: torch.nn.Module, construction: Construction) -> Iterator[Map
     for child in list(model.modules())[1:12]:
         if not list(child.parameters(recurse=False)) or "Embed" in type(child).__name__:
             yield {name: value for name, value in vars(child).items() if not name.startswith("_")}
-
-
-def _number(text: str) -> Any:
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError, TypeError):
-        return None
 
 
 def _first(names: tuple[str, ...], sources: list[Mapping[str, Any]]) -> int:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterator
 
 from gradflow.capture.guess.subject import Construction, Subject, parameters_of, required
 
-FETCHES = re.compile(r"^(pretrained|load_pretrained|from_pretrained|imagenet|use_pretrained|is_pretrained)|_pretrained$|weights$")
+FETCHES = re.compile(r"^(pretrained|load_pretrained|from_pretrained|imagenet|use_pretrained|is_pretrained)|_pretrained$|weights$|^weights_")
 
 
 def propose(subject: Subject) -> Iterator[Construction]:
@@ -23,8 +24,10 @@ def fetch_nothing(function: object) -> tuple[tuple[str, str], ...]:
     """The arguments that keep a constructor from fetching weights, where its defaults would."""
     out = []
     for name, entry in parameters_of(function).items():
-        if FETCHES.search(name) and entry.default is True:
+        if not FETCHES.search(name) or entry.default is inspect.Parameter.empty:
+            continue
+        if entry.default is True:
             out.append((name, "False"))
-        elif FETCHES.search(name) and isinstance(entry.default, str) and entry.default:
+        elif entry.default not in (None, False, ""):  # a file, an address, a torchvision `ResNet18_Weights.IMAGENET1K_V1`
             out.append((name, "None"))
     return tuple(out)

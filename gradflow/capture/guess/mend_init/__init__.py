@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from gradflow.capture.guess.attempt import Failure
@@ -16,5 +17,9 @@ def mended(construction: Construction, failure: Failure, subject: Subject) -> It
     owner, _, method = construction.callee.partition(".")
     function = subject.scope.get(owner)
     construction = construction.with_defaults(getattr(function, method, None) if method else function)
-    for rule in RULES:
+    # the call itself is wrong: values of other arguments would change nothing
+    misnamed = (
+        re.search(r"unexpected keyword argument|required (positional|keyword-only) argument", failure.message) and len(failure.spots) <= 1
+    )
+    for rule in (argument_names,) if misnamed else RULES:
         yield from rule.mend(construction, failure, subject)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from gradflow.capture.fake import TooManyParameters
 from gradflow.capture.guess.attempt import Failure, TooSlow
+from gradflow.capture.guess.expressions import literal
 from gradflow.capture.guess.small import ONLY_DEPTH, smaller_sizes
 from gradflow.capture.guess.subject import Construction, Subject, parameters_of
 
@@ -14,9 +15,9 @@ def mend(construction: Construction, failure: Failure, subject: Subject) -> Iter
     """Fewer layers first, then narrower ones too."""
     if not isinstance(failure.error, (TooManyParameters, TooSlow)):
         return
-    given = dict(construction.arguments)
-    defaults = {name: entry.default for name, entry in parameters_of(subject.scope.get(construction.callee)).items() if name not in given}
-    smaller = smaller_sizes(defaults)
+    defaults = {name: entry.default for name, entry in parameters_of(subject.scope.get(construction.callee)).items()}
+    given = {name: value for name, text in construction.arguments if (value := literal(text)) is not None}
+    smaller = smaller_sizes({**defaults, **{name: None for name, _ in construction.arguments}, **given})
     for chosen in ([name for name in smaller if ONLY_DEPTH.search(name)], list(smaller)):
         shrunk = construction
         for name in chosen:

@@ -1,0 +1,30 @@
+"""The call takes too long: fewer examples in the batch, then smaller pictures and shorter sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+
+from gradflow.capture.guess.attempt import Failure, TooSlow
+from gradflow.capture.guess.call import Call, Shape
+from gradflow.capture.guess.sizes import BATCH, Sizes
+
+
+def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> Iterator[Call]:
+    """The call with a batch of two, then with sides of a quarter."""
+    if not isinstance(failure.error, TooSlow):
+        return
+    tensors = call.tensors()
+    firsts = {shape.sizes[0] for shape in tensors.values() if shape.sizes}
+    if len(firsts) == 1 and max(firsts) > BATCH:
+        yield _changed(call, lambda shape: (BATCH, *shape[1:]))
+    if any(len(shape.sizes) >= 3 and shape.sizes[-1] >= 128 for shape in tensors.values()):
+        yield _changed(call, lambda shape: (*shape[:-2], *(side // 4 if side >= 128 else side for side in shape[-2:])))
+
+
+def _changed(call: Call, change: Callable[[tuple[int, ...]], tuple[int, ...]]) -> Call:
+    for name, shape in call.tensors().items():
+        if shape.sizes:
+            call = call.with_argument(name, Shape(shape.dtype, change(shape.sizes), shape.rest).text)
+    return call
