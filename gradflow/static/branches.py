@@ -26,13 +26,15 @@ class Branches(Calls):
         truth = self.truth(node.test)
         if truth is not None:
             return self.run(node.body if truth else node.orelse)
-        before = self.snapshot()
+        before, met = self.snapshot(), self.cuts_met
         ends = []
         if self.run(node.body):
             ends.append(self.snapshot())
         self.restore(before)
         if self.run(node.orelse):
             ends.append(self.snapshot())
+        if self.cuts_met > met:
+            self.note_flag(node.test)
         return self._meet(ends)
 
     def _meet(self, ends: list[State]) -> bool:

@@ -29,6 +29,7 @@ class Callees:
         self._names: dict[tuple[Module, str], Callee] = {}
         self._named_in: dict[int, Callee] = {}
         self._words: dict[int, bool] = {}
+        self._switches: dict[int, bool] = {}
         self._selves: dict[int, set[str]] = {}
 
     def slice_of(self, node: FunctionNode, module: Module, *, own: bool) -> Slice:
@@ -55,6 +56,12 @@ class Callees:
                 everything = everything or self._names[key].cuts
             self._named_in[id(node)] = Callee(region, everything)
         return self._named_in[id(node)]
+
+    def switches(self, found: Function | Class) -> bool:
+        """Whether the text of a decorator has a word that stops gradients."""
+        if id(found.node) not in self._switches:
+            self._switches[id(found.node)] = bool(GRAD_WORDS.search(self.text_of(found.node, found.module)))
+        return self._switches[id(found.node)]
 
     def words_cut(self, node: ast.stmt, module: Module) -> bool:
         """Whether the text of a function has a word that can stop a gradient."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from gradflow.static.classes import Lineage
@@ -16,6 +17,8 @@ from gradflow.static.torch_names import FROZEN_NAMES, INFERENCE_METHODS
 from gradflow.static.values import Chain, Choice, Container, Each, Items, Layers, Unit, Value
 
 ROOT = "self"
+MOST_FLAGS = 3
+"""So many flags of one class are looked at."""
 
 
 @dataclass(eq=False, slots=True)
@@ -35,7 +38,10 @@ class Severed:
 
 @dataclass(eq=False, slots=True)
 class ClassFlow:
-    """All that was found out about a class."""
+    """All that was found out about a class.
+
+    `beside`: some parameter is cut on one way and not on another; `condition`: what was taken for granted, empty: nothing; `conditional`: what comes out where flags have one value or another.
+    """
 
     owner: Class
     lineage: Lineage
@@ -46,18 +52,40 @@ class ClassFlow:
     built: list[tuple[ast.Call, Module, str, bool]] = field(default_factory=list)
     live: list[str] = field(default_factory=list)
     strangers: bool = False
+    beside: bool = False
+    condition: str = ""
+    conditional: list[ClassFlow] = field(default_factory=list)
 
 
 def follow_class(relevance: Relevance, owner: Class) -> ClassFlow | None:
     """What becomes of the parameters of `owner`, None where it is too tangled to be followed."""
     machine = Interpreter(relevance)
     try:
-        return _follow(machine, owner)
+        flow = _follow(machine, owner)
+        if not flow.severed and flow.beside:
+            flow.conditional = list(_under_flags(machine, owner))
+        return flow
     except (GivenUp, RecursionError):
         relevance.given_up.append(owner.name)
         return None
     finally:
         machine.end()
+
+
+def _under_flags(machine: Interpreter, owner: Class) -> Iterator[ClassFlow]:
+    """What else is severed where a flag, of which the source does not say the value, has one or the other."""
+    for flag, values in list(machine.flags.items())[:MOST_FLAGS]:
+        for value in values:
+            other = Interpreter(machine.relevance)
+            other.assumed = {flag: value}
+            try:
+                flow = _follow(other, owner)
+            finally:
+                other.end()
+            if flow.severed:
+                said = f"is {str(value).lower()}" if isinstance(value, bool) else f"is {value!r}"
+                flow.condition = f"`{flag.removeprefix('self.')}` {said}"
+                yield flow
 
 
 def _follow(machine: Interpreter, owner: Class) -> ClassFlow:
@@ -109,6 +137,7 @@ def _run_methods(machine: Interpreter, thing: Thing, result: ClassFlow) -> None:
         for value, state, _ in frame.returns:
             machine.heap = state.heap
             cut |= machine.flow(value).cut
+    result.beside = bool(cut & live & _mask(trained))
     candidates = cut & ~live & _mask(trained) & ~machine.unclear & ~machine.frozen & ~machine.written & ~machine.escaped
     if candidates:
         candidates &= ~_live_elsewhere(machine, thing, first)

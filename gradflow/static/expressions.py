@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -83,7 +82,7 @@ class Expressions(Flows):
         while frame is not None:
             value = frame.env.get(node.id)
             if value is not None:
-                return value
+                return self.assume(node.id, value) if self.assumed and value == NOTHING and len(self.frames) == 2 else value
             frame = frame.closure
         return self.global_name(self.frame.module, node.id)
 
@@ -161,7 +160,7 @@ class Expressions(Flows):
     def _thing_attribute(self, thing: Thing, name: str) -> Value:
         value: Value | None = self.heap.get((thing.key, name))
         if value is not None:
-            return value
+            return self.assume(f"self.{name}", value) if self.assumed and value == NOTHING else value
         lineage = self.hierarchy.lineage(thing.owner)
         method = lineage.method(name)
         if method is not None:
@@ -181,9 +180,7 @@ class Expressions(Flows):
 
     def _set_elsewhere(self, thing: Thing, name: str) -> bool:
         """Whether a class attribute has other values too: in a subclass, or set on an object."""
-        texts = {entry.module.source.text for entry in self.hierarchy.lineage(thing.owner).classes}
-        pattern = rf"(?:^[ \t]+|\.){re.escape(name)}[ \t]*(?::[^=\n]+)?=(?!=)"
-        return sum(len(re.findall(pattern, text, re.MULTILINE)) for text in texts) > 1
+        return self.relevance.set_elsewhere(thing.owner, name)
 
     def _class_attribute(self, owner: Class, name: str) -> Value:
         lineage = self.hierarchy.lineage(owner)
@@ -245,7 +242,7 @@ class Expressions(Flows):
         truth = self.truth(node.test)
         if truth is not None:
             return self.evaluate(node.body if truth else node.orelse)
-        before = self.snapshot()
+        before, met = self.snapshot(), self.cuts_met
         one = self.evaluate(node.body)
         after: State | None = self.snapshot()
         self.restore(before)
@@ -253,6 +250,8 @@ class Expressions(Flows):
         after = merge(after, self.snapshot())
         assert after is not None
         self.restore(after)
+        if self.cuts_met > met:
+            self.note_flag(node.test)
         return join(one, other)
 
     def truth(self, test: ast.expr) -> bool | None:

@@ -25,7 +25,6 @@ from gradflow.static.values import (
     blend,
     join_all,
 )
-from gradflow.static.words import GRAD_WORDS
 
 DEEPEST_CALL = 10
 MOST_RECURSIVE = 1
@@ -154,7 +153,7 @@ class Functions(TorchCalls):
     def _may_switch(self, entry: ast.expr, module: Module) -> bool:
         """Whether the source of a decorator has a word in it that stops gradients."""
         found = resolve(self.package, module, entry.func if isinstance(entry, ast.Call) else entry)
-        return isinstance(found, Function | Class) and bool(GRAD_WORDS.search(found.module.source.segment(found.node)))
+        return isinstance(found, Function | Class) and self.relevance.switches(found)
 
     def _mode_inside(self, thing: Thing) -> int:
         """The mode of gradients in a block that `thing` opens."""

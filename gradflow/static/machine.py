@@ -11,7 +11,7 @@ from gradflow.graph.flow import CutReason
 from gradflow.static.names import Class, Module
 from gradflow.static.relevance import Relevance
 from gradflow.static.spelling import label_of
-from gradflow.static.values import NOTHING, ON, UNKNOWN_MODE, Value, cut_by, join
+from gradflow.static.values import NOTHING, ON, UNKNOWN_MODE, Const, Value, cut_by, join
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
@@ -198,6 +198,9 @@ class Machine:
         self.built: list[tuple[ast.Call, Module, str, bool]] = []
         self.building = False
         self.work = 0
+        self.assumed: dict[str, Any] = {}
+        self.flags: dict[str, list[Any]] = {}
+        self.cuts_met = 0
 
     def end(self) -> None:
         """Takes the circles apart in which frames and the functions that they define hold each other: then memory is free at once."""
@@ -208,6 +211,22 @@ class Machine:
     def frame(self) -> Frame:
         """The running function."""
         return self.frames[-1]
+
+    def assume(self, flag: str, value: Value) -> Value:
+        """The value that a flag is taken to have, `value` where nothing is assumed of it."""
+        return Value(0, (), Const(self.assumed[flag])) if flag in self.assumed and not self.building else value
+
+    def note_flag(self, test: ast.expr) -> None:
+        """Notes a flag on which a cut depends, with the values that may make a difference."""
+        while isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+            test = test.operand
+        values: list[Any] = [True, False]
+        if isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.Eq):
+            constant = test.comparators[0]
+            test, values = (test.left, [constant.value]) if isinstance(constant, ast.Constant) else (test, [])
+        own = isinstance(test, ast.Attribute) and isinstance(test.value, ast.Name) and test.value.id == "self" and test.attr != "training"
+        if own or isinstance(test, ast.Name):
+            self.flags.setdefault(ast.unparse(test), values)
 
     def snapshot(self) -> State:
         """The state now; the copies are the caller's own."""
@@ -232,6 +251,7 @@ class Machine:
     def cut_number(self, reason: CutReason, node: ast.AST, label: str = "", *, region: bool = False, code: str = "GF101") -> int:
         """The number of the cut at `node`; its label is what is written there, unless one is given."""
         key = (id(node), reason)
+        self.cuts_met += 1
         if key not in self._cut_numbers:
             self._cut_numbers[key] = len(self.cuts)
             label = label or label_of(node)

@@ -71,6 +71,7 @@ class Relevance(Callees):
         self._inert: dict[tuple[int, Class | None], bool] = {}
         self._builders: dict[int, bool] = {}
         self._plain: dict[int, bool] = {}
+        self._set: dict[tuple[Class, str], bool] = {}
         self._opens: dict[Class, bool] = {}
         self._cuts: dict[tuple[Class, tuple[str, ...]], Cuts] = {}
         self._without_layers: dict[Class, tuple[frozenset[str], frozenset[str]]] = {}
@@ -184,6 +185,15 @@ class Relevance(Callees):
         if callee.everything or callee.region or callee.returns is None:
             return False
         return not any(place in callee.places or place in callee.returns for place in given)
+
+    def set_elsewhere(self, owner: Class, name: str) -> bool:
+        """Whether a class attribute has other values too: in a subclass of the same file, or set on an object."""
+        key = (owner, name)
+        if key not in self._set:
+            pattern = re.compile(rf"(?:^[ \t]+|\.){re.escape(name)}[ \t]*(?::[^=\n]+)?=(?!=)", re.MULTILINE)
+            texts = {entry.module.source.text for entry in self.hierarchy.lineage(owner).classes}
+            self._set[key] = sum(len(pattern.findall(text)) for text in texts if name in text) > 1
+        return self._set[key]
 
     # Classes
 

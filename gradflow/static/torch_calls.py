@@ -237,6 +237,8 @@ class TorchCalls(Methods):
         if isinstance(flag.what, Enabled):
             return flag.what.mode
         if not isinstance(flag.what, Const):
+            if node.args:
+                self.note_flag(node.args[0])
             return UNKNOWN_MODE
         off = bool(flag.what.value) is (reason is CutReason.INFERENCE_MODE)
         if off:

@@ -25,9 +25,10 @@ OTHERS = {"GF104": "recreated-parameter", "GF105": "loss-rebuilt", "GF106": "gra
 def find(facts: FileFacts) -> Iterator[Draft]:
     """One finding for each cut of each class; a cut that an inner class has said already is not said again."""
     said: set[tuple[str, int, str]] = set()
-    findings: list[tuple[ClassFlow, Severed]] = [(flow, severed) for flow in facts.flows for severed in flow.severed]
+    flows = [entry for flow in facts.flows for entry in (flow, *flow.conditional)]
+    findings: list[tuple[ClassFlow, Severed]] = [(flow, severed) for flow in flows for severed in flow.severed]
     # A class in which nothing learns stands behind one that holds it and learns: there the fault shows.
-    for flow, severed in sorted(findings, key=lambda entry: not entry[0].live):
+    for flow, severed in sorted(findings, key=lambda entry: (bool(entry[0].condition), not entry[0].live)):
         cuts = [flow.cuts[number] for number in severed.chain]
         key = (cuts[-1].module.source.path, getattr(cuts[-1].node, "lineno", 0), severed.paths[0].rpartition(".")[2])
         if key not in said:
@@ -42,7 +43,7 @@ def _finding(facts: FileFacts, flow: ClassFlow, severed: Severed, cuts: list[Cut
     code = next((cut.code for cut in cuts if cut.code != CODE), CODE)
     them, verb = ("it", "is") if len(paths) == 1 else ("them", "are")
     severity, doubt = _severity(facts, flow, nearest)
-    may = "may be" if doubt else verb
+    may = "may be" if doubt and not flow.condition else verb
     helps = [f"to train {them}, {cure_of(cut)}" for cut in reversed(cuts)]
     helps += _freezing(severed, cuts, them, every)
     notes = [f"read in the class `{flow.owner.name}`, and not run"]
@@ -53,7 +54,8 @@ def _finding(facts: FileFacts, flow: ClassFlow, severed: Severed, cuts: list[Cut
     return found(
         (code, OTHERS.get(code, NAME)),
         severity,
-        f"{listed(paths)} {may} cut off from what `{severed.method}` returns by `{nearest.label}`",
+        f"{listed(paths)} {may} cut off from what `{severed.method}` returns by `{nearest.label}`"
+        + (f" when {flow.condition}" if flow.condition else ""),
         _sites(flow, severed, cuts),
         parameters=paths,
         reason=nearest.reason.value,
@@ -88,6 +90,8 @@ def _sites(flow: ClassFlow, severed: Severed, cuts: list[CutSite]) -> list[tuple
 
 def _severity(facts: FileFacts, flow: ClassFlow, nearest: CutSite) -> tuple[Severity, str]:
     """How bad it is, and why that is not certain."""
+    if flow.condition:
+        return Severity.INFO, f"it depends on a flag, of which the source does not say the value: so it is where {flow.condition}"
     if not flow.live and not facts.trains:
         return Severity.INFO, "no parameter of the class gets a gradient, and the file trains nothing: it may be meant for inference"
     if flow.strangers:
