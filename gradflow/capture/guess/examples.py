@@ -20,13 +20,17 @@ _ROOT_MARKS = (".git", "pyproject.toml", "setup.py", "setup.cfg")
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One construction, and the calls that the same block makes of what was built. `assigned`: the block's own simple assignments."""
+    """One construction, and the calls that the same block makes of what was built.
+
+    `assigned`: the block's own simple assignments. `inside`: it stands in a class, which is built from what it makes.
+    """
 
     callee: str
     built: ast.Call
     calls: tuple[ast.Call, ...]
     assigned: Mapping[str, ast.expr] = field(compare=False)
     place: str
+    inside: bool = False
 
 
 def find_examples(source: str, file: str, names: frozenset[str]) -> list[Example]:
@@ -82,8 +86,8 @@ def _examples_in(text: str, place: str, names: frozenset[str]) -> Iterator[Examp
     if not any(name in text for name in names):
         return
     tree = _parsed(text)
-    for block in _blocks(tree):
-        yield from _examples_of_block(block, place, names)
+    for block, inside in _blocks(tree):
+        yield from _examples_of_block(block, place, names, inside)
 
 
 def _parsed(text: str) -> ast.Module:
@@ -101,12 +105,13 @@ def _parsed(text: str) -> ast.Module:
     return ast.Module(body, [])
 
 
-def _blocks(tree: ast.Module) -> Iterator[list[ast.stmt]]:
-    """Statement lists that share variables: the module's (with what its `if` and `for` hold), and each function's."""
-    yield _flat(tree.body)
+def _blocks(tree: ast.Module) -> Iterator[tuple[list[ast.stmt], bool]]:
+    """Statement lists that share variables, the module's (with what its `if` and `for` hold) and each function's; whether in a class."""
+    yield _flat(tree.body), False
+    methods = {id(part) for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for part in ast.walk(node)}
     for node in ast.walk(tree):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            yield _flat(node.body)
+            yield _flat(node.body), id(node) in methods
 
 
 def _flat(body: list[ast.stmt]) -> list[ast.stmt]:
@@ -120,7 +125,7 @@ def _flat(body: list[ast.stmt]) -> list[ast.stmt]:
     return out
 
 
-def _examples_of_block(body: list[ast.stmt], place: str, names: frozenset[str]) -> Iterator[Example]:
+def _examples_of_block(body: list[ast.stmt], place: str, names: frozenset[str], inside: bool) -> Iterator[Example]:
     assigned: dict[str, ast.expr] = {}
     built: list[tuple[str, ast.Call, str, int]] = []
     for index, statement in enumerate(body):
@@ -138,7 +143,7 @@ def _examples_of_block(body: list[ast.stmt], place: str, names: frozenset[str]) 
         calls = tuple(
             found for statement in body[index:] for found in _own_calls(statement) if variable and _calls_variable(found, variable)
         )
-        yield Example(name, call, calls, assigned, place)
+        yield Example(name, call, calls, assigned, place, inside)
 
 
 def _self_made(value: ast.expr, variable: str) -> bool:

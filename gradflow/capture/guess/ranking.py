@@ -71,9 +71,16 @@ def _uses(tree: ast.Module) -> dict[str, _Use]:
     for node in _top_level(tree.body):
         if isinstance(node, ast.ClassDef):
             bases = frozenset(part.id for base in node.bases for part in ast.walk(base) if isinstance(part, ast.Name))
-            names = frozenset(part.id for inner in node.body for part in ast.walk(inner) if isinstance(part, ast.Name)) - {node.name}
-            out[node.name] = _Use(names, bases)
+            names = {part.id for inner in node.body for part in ast.walk(inner) if isinstance(part, ast.Name)}
+            out[node.name] = _Use(frozenset((names | _annotated(node)) - {node.name}), bases)
     return out
+
+
+def _annotated(node: ast.ClassDef) -> set[str]:
+    """The names in the annotations of its constructor that are written as texts: `encoder: 'Encoder'`."""
+    inits = [inner for inner in node.body if isinstance(inner, ast.FunctionDef) and inner.name == "__init__"]
+    texts = [entry.annotation.value for init in inits for entry in init.args.args if isinstance(entry.annotation, ast.Constant)]
+    return {word for text in texts if isinstance(text, str) for word in re.findall(r"[A-Za-z_]\w*", text)}
 
 
 def _function_uses(tree: ast.Module) -> dict[str, frozenset[str]]:

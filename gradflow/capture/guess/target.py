@@ -30,7 +30,7 @@ def subjects_of(module: ModuleType) -> list[Subject]:
     names = frozenset([*classes, *makers])
     examples = find_examples(source, file, names) if file else []
     mentioned = mentions(file, names) if file and len(classes) > 1 else set()
-    called = (example.callee.partition(".")[0] for example in examples)
+    called = (example.callee.partition(".")[0] for example in examples if not example.inside)
     exampled = Counter(makers.get(name, name) for name in (*called, *mentioned))
     ranked = rank_classes(tree, Path(file).stem, classes, exampled)
     further = functools.cache(lambda: tuple(find_further_examples(file, names)) if file else ())

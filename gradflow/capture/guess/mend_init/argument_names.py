@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from gradflow.capture.guess.attempt import Failure
+from gradflow.capture.guess.construction.parts import candidates
 from gradflow.capture.guess.subject import Construction, Subject
 from gradflow.capture.guess.usual import usual_value
 
@@ -16,7 +17,7 @@ def mend(construction: Construction, failure: Failure, subject: Subject) -> Iter
     if isinstance(failure.error, TypeError) and missing and len(failure.spots) <= 1:
         new = construction
         for name in re.findall(r"'(\w+)'", missing[1]):
-            new = new.with_argument(name, usual_value(name))
+            new = new.with_argument(name, next(candidates(name, "", subject), usual_value(name)))
         yield new
     unknown = re.search(r"unexpected keyword argument '(\w+)'", failure.message)
     if unknown and unknown[1] in dict(construction.arguments):

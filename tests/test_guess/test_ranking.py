@@ -1,0 +1,85 @@
+"""Which class of a file is its main one, and what is read to find that out."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+from model_files import Load
+
+from gradflow.capture.guess import examples
+from gradflow.capture.guess.ranking import rank_classes
+from gradflow.capture.guess.search import Deadline, Found, find
+from gradflow.capture.guess.target import subjects_of
+
+
+def _first(text: str, stem: str = "model", exampled: dict[str, int] | None = None) -> str:
+    tree = ast.parse(text)
+    classes = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
+    return rank_classes(tree, stem, classes, exampled or {})[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "stem", "main"),
+    [
+        ("class Net:\n    def f(self): self.b = Block()\nclass Block: pass\n", "model", "Net"),
+        ("class Block: pass\nclass Net:\n    def f(self): self.b = make()\ndef make(): return Block()\n", "model", "Net"),
+        ("class Encoder: pass\nclass Decoder: pass\nclass Autoencoder:\n    def __init__(self, e: 'Encoder', d: 'Decoder'): pass\n",
+         "autoencoder", "Autoencoder"),
+        ("class Base: pass\nclass ResNet(Base): pass\nclass ResNetLoss: pass\n", "resnet", "ResNet"),
+        ("class VGGLoss: pass\nclass Vgg: pass\n", "losses", "Vgg"),
+        ("__all__ = ['Small']\nclass Small: pass\nclass Other: pass\n", "net", "Small"),
+        ("class A: pass\nclass B: pass\ndef a_tiny(): return A()\ndef a_big(): return A()\n", "net", "A"),
+        ("class XForTokenClassification:\n    def f(self): XModel()\nclass XForCausalLM:\n    def f(self): XModel()\nclass XModel: pass\n",
+         "modeling_x", "XForCausalLM"),
+    ],
+)  # fmt: skip
+def test_the_main_class_is_built_from_the_others_named_as_the_file_or_handed_out(text: str, stem: str, main: str) -> None:
+    assert _first(text, stem) == main
+
+
+def test_a_class_that_somebody_builds_comes_before_one_that_nobody_does() -> None:
+    text = "class A: pass\nclass B: pass\n"
+    assert (_first(text), _first(text, exampled={"A": 1})) == ("B", "A")
+
+
+def test_what_a_class_builds_inside_itself_is_no_example_of_use(load: Load) -> None:
+    text = """
+    class LanguageModelHead(nn.Module):
+        def __init__(self, width):
+            super().__init__()
+            self.lin = nn.Linear(width, 4)
+
+        def forward(self, x):
+            return self.lin(x)
+
+
+    class BERTLM(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head = LanguageModelHead(8)
+
+        def forward(self, x):
+            return self.head(x)
+    """
+    assert subjects_of(load(text, "language_model"))[0].name == "BERTLM"
+
+
+def test_what_lies_beside_the_file_is_read_only_where_the_file_itself_does_not_help(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "README.md").write_text("```python\nnet = Net(sizes=(3, 5))\nnet(torch.randn(2, 3))\n```\n", "utf-8")
+    text = "class Net(nn.Module):\n    def __init__(self, sizes{}):\n        super().__init__()\n        a, b = sizes\n"
+    text += "        self.lin = nn.Linear(a, b)\n\n    def forward(self, x):\n        return self.lin(x)\n"
+    found = find(subjects_of(load(text.format(""), "asks"))[0], Deadline(10))
+    assert isinstance(found, Found)
+    assert (found.construction.text, found.call.text) == ("Net(sizes=(3, 5))", "x=float32[2,3]")
+
+    def unread(*_: object) -> None:
+        raise AssertionError("the neighbours were read")
+
+    monkeypatch.setattr(examples, "_neighbours", unread)
+    found = find(subjects_of(load(text.format("=(4, 6)"), "helps"))[0], Deadline(10))
+    assert isinstance(found, Found)
+    assert (found.construction.text, found.call.text) == ("Net()", "x=float32[2,4]")
