@@ -7,6 +7,7 @@ Linux; elsewhere each job starts a Python of its own.
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import selectors
@@ -142,6 +143,9 @@ def serve(descriptor: int) -> tuple[str, str, str] | None:
     with contextlib.suppress(ImportError):
         import gradflow.capture.launch.attribute
         import gradflow.capture.launch.child  # noqa: F401
+    # what is here stays: no child's collector has to walk it, which would copy its memory
+    gc.collect()
+    gc.freeze()
     requests = socket.socket(fileno=descriptor)
     with selectors.DefaultSelector() as selector:
         selector.register(requests, selectors.EVENT_READ)
