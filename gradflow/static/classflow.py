@@ -40,7 +40,8 @@ class Severed:
 class ClassFlow:
     """All that was found out about a class.
 
-    `beside`: some parameter is cut on one way and not on another; `condition`: what was taken for granted, empty: nothing; `conditional`: what comes out where flags have one value or another.
+    `beside`: some parameter is, or may be, cut on one way and not on another; `condition`: what was taken for granted, empty: nothing;
+    `conditional`: what comes out where flags have one value or another.
     """
 
     owner: Class
@@ -137,7 +138,7 @@ def _run_methods(machine: Interpreter, thing: Thing, result: ClassFlow) -> None:
         for value, state, _ in frame.returns:
             machine.heap = state.heap
             cut |= machine.flow(value).cut
-    result.beside = bool(cut & live & _mask(trained))
+    result.beside = bool(cut & live & _mask(trained)) or machine.switched_by_flag or any(site.region for site in machine.cuts)
     candidates = cut & ~live & _mask(trained) & ~machine.unclear & ~machine.frozen & ~machine.written & ~machine.escaped
     if candidates:
         candidates &= ~_live_elsewhere(machine, thing, first)

@@ -201,6 +201,7 @@ class Machine:
         self.assumed: dict[str, Any] = {}
         self.flags: dict[str, list[Any]] = {}
         self.cuts_met = 0
+        self.switched_by_flag = False
 
     def end(self) -> None:
         """Takes the circles apart in which frames and the functions that they define hold each other: then memory is free at once."""

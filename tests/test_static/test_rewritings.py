@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import rewritings
+from more_rewritings import BLIND, UNSURE
 from read_files import codes_of, findings_of
 from rewritings import BASES, BEFORE, CERTAIN, HEAD, INIT, LAYERS_IN_CONTAINERS, NOT_CERTAIN, model
 
@@ -89,3 +90,34 @@ def test_there_are_as_many_spellings_as_the_analyzer_promises() -> None:
     assert len(CERTAIN) + len(BEFORE) + len(LAYERS_IN_CONTAINERS) >= 60
     assert len(NOT_CERTAIN) >= 20
     assert rewritings.BASES.keys() <= BEFORE.keys()
+
+
+@pytest.mark.parametrize("name", BLIND)
+def test_a_cut_in_other_words_is_found(name: str, tmp_path: Path) -> None:
+    found = [finding for finding in findings_of(BLIND[name], tmp_path) if finding.severity is not Severity.INFO]
+    paths = {path for finding in found for path in finding.parameters}
+    assert [finding.code for finding in found] == ["GF101"] * len(found)
+    assert {path.rpartition(".")[2] for path in paths} <= {"lin0", "lin1", "0", "1"}
+    assert paths & {"lin0", "net.0"}
+
+
+@pytest.mark.parametrize("name", UNSURE)
+def test_a_cut_that_the_source_does_not_decide_is_no_warning(name: str, tmp_path: Path) -> None:
+    assert codes_of(UNSURE[name], tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "condition"),
+    [
+        ("constructor flag, if", "`freeze` is true"),
+        ("constructor flag, set_grad_enabled", "`freeze` is true"),
+        ("forward flag, conditional context", "`flag` is true"),
+        ("forward flag, ExitStack", "`flag` is true"),
+        ("inference_mode of a flag", "`flag` is true"),
+        ("forward flag, detach in an expression", "`flag` is true"),
+    ],
+)
+def test_a_cut_that_depends_on_one_flag_is_info_with_its_value(name: str, condition: str, tmp_path: Path) -> None:
+    (finding,) = findings_of(UNSURE[name], tmp_path)
+    assert finding.severity is Severity.INFO and finding.message.endswith(f" when {condition}")
+    assert finding.parameters == ("lin0", "lin1")
