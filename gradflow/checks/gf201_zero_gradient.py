@@ -37,6 +37,7 @@ gate = torch.sigmoid((x - self.threshold) / 0.1)
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from gradflow.checks.base import Case, cause_site
 from gradflow.checks.invariance import redundant, zero_at_start
@@ -64,15 +65,26 @@ _NOTE = {Operand.HOOK: "this hook makes zeros of it", Operand.OVERWRITTEN: "make
 
 
 def find(case: Case) -> Iterable[Finding]:
-    """One finding for each operation."""
+    """One finding for each operation: one in a block is one, in however many blocks it runs."""
     harmless = {*redundant(case), *zero_at_start(case)}
     zero = set(case.free(Verdict.ZERO)) - harmless
     # Where several operations lie on the ways to one parameter, a fault explains it before the data of a batch does.
+    groups: dict[NumericOrigin, list[int]] = {}
     for origin in sorted(case.recording.origins, key=_is_meant):
         members = sorted(zero.intersection(origin.parameters)) if origin.trouble is Trouble.ZERO else []
         zero.difference_update(members)
         if members:
-            yield _finding(case, origin, members)
+            groups.setdefault(next((known for known in groups if _is_one(known, origin)), origin), []).extend(members)
+    for origin, members in groups.items():
+        yield _finding(case, origin, sorted(members))
+
+
+def _is_one(one: NumericOrigin, other: NumericOrigin) -> bool:
+    """Whether two origins are one cause: the same operation on the same line, in whichever module."""
+    if one.site is None or other.site is None:
+        return False
+    same = (one.operand, one.autograd, one.meant, one.satisfied) == (other.operand, other.autograd, other.meant, other.satisfied)
+    return same and replace(one.site, module="") == replace(other.site, module="")
 
 
 def _is_meant(origin: NumericOrigin) -> bool:

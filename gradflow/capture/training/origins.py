@@ -249,6 +249,9 @@ class _Listener:
         self.sums = sums
 
     def __call__(self, grad_inputs: tuple[Any, ...], grad_outputs: tuple[Any, ...]) -> None:
+        if any(isinstance(grad, torch.Tensor) and not grad.numel() for grad in grad_outputs):
+            # Nothing went through it: an expert without a token, a class that the batch does not have.
+            self.watch._operands[self.number] = Operand.BATCH
         given = [grad for grad in grad_outputs if isinstance(grad, torch.Tensor)] if self.sums else []
         if len(given) == 1 and (came := given[0]).numel() and came.is_floating_point() and not came.is_sparse:
             self.watch._arrived[self.number] = torch.linalg.vector_norm(came.detach(), math.inf)
