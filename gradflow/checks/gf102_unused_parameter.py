@@ -5,7 +5,8 @@ Every parameter that requires grad and whose value has no part in any loss of an
 module is called in its place. So is one whose value is only copied into another model (a moving average) that the loss is computed with.
 
 It is a warning, and an error where a script trains it: an optimizer that stepped holds it. Where no optimizer holds it while others are
-held, it is GF901. A tensor that no module registers and no optimizer holds is not reported: nobody expects it to learn.
+held, it is GF901. Where a numbered sibling (`experts.0`) is chosen in some steps only, a router has not chosen it yet: GF903.
+A tensor that no module registers and no optimizer holds is not reported: nobody expects it to learn.
 
 ## Why it matters
 The layer is counted, saved and moved to the device, and it does nothing. Often the wrong name was typed in `forward` (`self.fc1` twice, and
@@ -39,6 +40,7 @@ from gradflow.checks.base import Case, count, definition_site
 from gradflow.checks.copies import only_copied
 from gradflow.checks.naming import Group, expression, listed, topmost
 from gradflow.checks.owners import optimizer_named
+from gradflow.checks.routing import unrouted
 from gradflow.checks.severity import graded
 from gradflow.graph.flow import NodeKind
 from gradflow.graph.recording import Membership, TargetKind
@@ -54,7 +56,8 @@ _RUNS_TRAINING = {TargetKind.SCRIPT, TargetKind.NOTEBOOK, TargetKind.COMMAND}
 
 def find(case: Case) -> Iterable[Finding]:
     """One finding for each topmost module that is unused as a whole."""
-    unused = [i for i in case.free(Verdict.UNUSED) if expected_to_learn(case, i)]
+    idle = unrouted(case)
+    unused = [i for i in case.free(Verdict.UNUSED) if i not in idle and expected_to_learn(case, i)]
     frozen = [i for i, verdict in enumerate(case.verdicts) if verdict is Verdict.FROZEN]
     for group in topmost(case.facts, unused, frozen):
         severity, members, _ = graded(case, group.members)

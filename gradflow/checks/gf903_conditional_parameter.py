@@ -25,6 +25,7 @@ from collections.abc import Iterable
 
 from gradflow.checks.base import Case, count
 from gradflow.checks.naming import listed, topmost
+from gradflow.checks.routing import unrouted
 from gradflow.report import Finding, Severity
 from gradflow.verdict import Verdict, live_steps
 
@@ -36,6 +37,7 @@ SEVERITY = Severity.INFO
 def find(case: Case) -> Iterable[Finding]:
     """One finding for each model."""
     members = [i for i in case.free(Verdict.LIVE) if case.facts[i].stepped and not all(step.reached for step in case.facts[i].steps)]
+    yield from _never_chosen(case)
     for root in dict.fromkeys(case.facts[i].root for i in members):
         chosen = [i for i in members if case.facts[i].root == root]
         names = case.names(chosen)
@@ -50,3 +52,12 @@ def find(case: Case) -> Iterable[Finding]:
             names,
             notes=("no gradient reaches it in the others: it had no part in their losses",),
         )
+
+
+def _never_chosen(case: Case) -> Iterable[Finding]:
+    members = sorted(unrouted(case).intersection(case.free(Verdict.UNUSED)))
+    if members:
+        labels = [group.label for group in topmost(case.facts, members)]
+        verb = "was" if len(labels) == 1 else "were"
+        note = "siblings of the same shape are chosen in some steps and not in others: more steps may choose it"
+        yield Finding(CODE, NAME, SEVERITY, f"{listed(labels)} {verb} not chosen in any step seen", case.names(members), notes=(note,))

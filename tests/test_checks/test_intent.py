@@ -54,3 +54,24 @@ def test_passes_of_several_losses_without_an_optimizer_are_not_conditions() -> N
     program = Program()
     program.loss(program.op("linear", program.weight("head.weight", held=False, **steps(1.0, None))))
     assert program.findings() == []
+
+
+def _three_experts(**second: object) -> Program:
+    """A router that chose the first expert in both steps, the second as said, and never the third."""
+    program = Program()
+    first = program.layer("experts.0", live=True, **steps(1.0, 1.0))
+    other = program.layer("experts.1", live=True, **second)
+    program.layer("experts.2")
+    program.loss(program.op("linear", *first, *other))
+    return program
+
+
+def test_an_expert_that_was_never_chosen_is_no_fault_where_another_is_chosen_at_times() -> None:
+    program = _three_experts(**steps(None, 1.0))
+    assert program.loud() == []
+    idle = next(finding for finding in program.findings() if "experts.2.weight" in finding.parameters)
+    assert (idle.code, idle.message) == ("GF903", "`experts.2` was not chosen in any step seen")
+
+
+def test_a_numbered_layer_that_is_left_out_is_unused_where_all_others_are_always_used() -> None:
+    assert _three_experts(**steps(1.0, 1.0)).loud() == ["GF102"]
