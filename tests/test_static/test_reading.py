@@ -154,3 +154,43 @@ def test_mutated_sources_are_read_without_a_crash(seed: int) -> None:
         broken = True
     drafts = analyse(parse_source(text.encode(), "/nowhere/model.py", "model.py"), Relevance(Hierarchy(Package(str))))
     assert [draft.finding.code for draft in drafts].count("GF000") == broken
+
+
+def test_a_class_that_takes_too_long_is_named_in_a_note_and_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("model.py").write_text(FAULT, "utf-8")
+    monkeypatch.setattr("gradflow.static.analyse.LONGEST", -1.0)
+    monkeypatch.setattr("gradflow.static.machine.MOST_WORK", 10)
+    linted = lint_paths(["model.py"], Lookout(cache="cache"))
+    assert linted.findings == ()
+    assert linted.notes == ("`model.py`: `Model` took too long to follow, so nothing is known of where gradients stop in there",)
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    assert [finding.code for finding in lint_paths(["model.py"], Lookout(cache="cache")).findings] == ["GF101"]
+
+
+def test_what_rests_on_a_changed_file_is_read_anew_even_after_that_file_was_linted_alone(tmp_path: Path) -> None:
+    folder, cache = tmp_path / "pkg", Lookout(cache=str(tmp_path / "cache"))
+    folder.mkdir()
+    (folder / "__init__.py").write_text("", "utf-8")
+    (folder / "base.py").write_text("def through(layer, x):\n    return layer(x)\n", "utf-8")
+    forward = "\n    def forward(self, x):\n        return self.lin2(through(self.lin1, self.lin0(x)))"
+    (folder / "model.py").write_text(model(forward, before="from .base import through"), "utf-8")
+    assert lint_paths([folder], cache).findings == ()
+    (folder / "base.py").write_text("def through(layer, x):\n    return layer(x).detach()\n", "utf-8")
+    assert lint_paths([folder / "base.py"], cache).findings == ()
+    assert [finding.code for finding in lint_paths([folder], cache).findings] == ["GF101"]
+
+
+def test_the_collector_of_cycles_is_as_it_was_after_linting(tmp_path: Path) -> None:
+    import gc
+
+    (tmp_path / "model.py").write_text(FAULT, "utf-8")
+    lint_paths([tmp_path], Lookout())
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        lint_paths([tmp_path], Lookout())
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
