@@ -34,6 +34,11 @@ def build(layers: int, width: int, inner: int, heads: int, groups: int, words: i
     return model
 
 
+def llama_8_layers() -> torch.nn.Module:
+    """8 layers of 4,096."""
+    return build(8, 4096, 11008, 32, 32, 32000)
+
+
 def llama_7b() -> torch.nn.Module:
     """32 layers of 4,096."""
     return build(32, 4096, 11008, 32, 32, 32000)
