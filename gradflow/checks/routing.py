@@ -9,7 +9,7 @@ from gradflow.verdict import Verdict, live_steps
 
 
 def unrouted(case: Case) -> frozenset[int]:
-    """Indices of unused parameters with a sibling of the same shape (`experts.0.weight` of `experts.3.weight`) that is live in some steps only.
+    """Indices of unused parameters with a sibling of the same shape (`experts.0.weight`) that is live in some steps only.
 
     A sibling that is live in all steps tells nothing: a loop that leaves the last layer out looks the same.
     """
