@@ -122,3 +122,32 @@ def test_the_call_that_gets_furthest_is_mended_first(load: Load) -> None:
     layers = "self.a, self.b, self.c = nn.Linear(5, 6), nn.Linear(7, 8), nn.Linear(9, 10)"
     forward = "return self.a(one).sum() + self.b(two).sum() + self.c(three).sum()"
     assert _called(load, forward, layers, "one, two, three") == "one=float32[2,5], two=float32[2,7], three=float32[2,9]"
+
+
+def test_packed_sequences_have_as_many_lengths_as_sequences(load: Load) -> None:
+    layers = "self.emb, self.rnn = nn.Embedding(50, 8), nn.LSTM(8, 8)"
+    forward = "packed = nn.utils.rnn.pack_padded_sequence(self.emb(text), text_lengths)\nreturn self.rnn(packed)[0]"
+    assert _called(load, forward, layers, "text, text_lengths") == "text=int64[16,2]<50, text_lengths=int64[2]==16"
+
+
+def test_two_shapes_that_have_to_be_equal_are_made_so(load: Load) -> None:
+    layers = "self.scale = nn.Parameter(torch.ones(()))"
+    forward = "return nn.functional.binary_cross_entropy_with_logits(inputs * self.scale, targets.float())"
+    called = _called(load, forward, layers, "inputs, targets")
+    assert called in ("inputs=float32[2], targets=int64[2]<10", "inputs=float32[2,3,32,32], targets=float32[2,3,32,32]")
+
+
+def test_a_volume_that_is_too_small_grows_in_all_three_directions(load: Load) -> None:
+    forward = "x = self.conv(x)\nfor _ in range(4):\n    x = nn.functional.max_pool3d(x, 2)\nreturn x"
+    assert _called(load, forward, "self.conv = nn.Conv3d(1, 2, 1)") == "x=float32[2,1,64,64,64]"
+
+
+def test_a_generator_that_begins_with_a_transposed_convolution_is_given_single_points(load: Load) -> None:
+    assert _called(load, "return self.up(z)", "self.up = nn.ConvTranspose2d(100, 8, 4, 1, 0)", "z") == "z=float32[2,100,1,1]"
+
+
+def test_inputs_of_a_size_that_no_try_could_be_stopped_in_are_not_tried(load: Load) -> None:
+    forward = "assert x.shape[0] == 10**9, 'expected a larger batch'\nreturn self.lin(x)"
+    body = forward.replace("\n", "\n        ")
+    text = "class Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n        self.lin = nn.Linear(64, 4)\n\n"
+    assert isinstance(_found(load, f"{text}    def forward(self, x):\n        {body}\n"), Missed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, replace
 from typing import Any
@@ -75,6 +76,11 @@ class Call:
     def tensors(self) -> dict[str, Shape]:
         """The arguments that are one tensor each."""
         return {name: shape for name, text in self.arguments if (shape := shape_of(text)) is not None}
+
+    @property
+    def elements(self) -> int:
+        """Numbers in all its tensors together."""
+        return sum(math.prod(shape.sizes) for shape in self.tensors().values())
 
     def in_eval(self) -> Call:
         """The same call of the model in eval mode."""

@@ -28,7 +28,9 @@ def input_of(layer: nn.Module, sizes: Sizes) -> str:
     match layer:
         case nn.Conv1d():
             return f"float32[{b},{layer.in_channels},{max(t, 64)}]"
-        case nn.Conv2d() | nn.ConvTranspose2d():
+        case nn.ConvTranspose2d():
+            return f"float32[{b},{layer.in_channels},1,1]"
+        case nn.Conv2d():
             return f"float32[{b},{layer.in_channels},{s},{s}]"
         case nn.Conv3d():
             return f"float32[{b},{layer.in_channels},8,{s},{s}]"

@@ -59,6 +59,7 @@ def rank_classes(tree: ast.Module, stem: str, classes: Iterable[str], exampled: 
         total += 4.0 * (exampled.get(name, 0) > 0)
         total -= 5.0 * bool(_NO_MODEL.search(name)) + 1.5 * (bool(_PART.search(name)) and not _alike(name, stem) > 0.5)
         total -= 1.0 * name.startswith("_") + 0.7 * bool(_TASK_HEAD.search(name))
+        total += 0.6 * name.startswith("Generator")  # of a pair, it is the one that the file is kept for
         total += 0.5 * any(name.endswith(head) for head in _HEADS)
         return total + 0.5 * position[name] / max(1, len(known))
 

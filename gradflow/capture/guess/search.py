@@ -40,6 +40,8 @@ _DEEPEST, _SHARE_OF_A_PART = 2, 0.3
 _MOST_PARAMETERS = 200_000_000
 """A larger model is made smaller, where its sizes have usual names: 800 MB of float32, and some seconds for each try."""
 
+_MOST_ELEMENTS = 20_000_000
+"""Numbers in the inputs of one call: more cannot be interrupted in time."""
 _MENDS = 16
 """Ways of mending one failure that are tried, the surest first."""
 
@@ -237,7 +239,7 @@ def find_call(model: torch.nn.Module, construction: Construction, subject: Subje
         todo = _Line(proposed)
         while todo and tries < _TRIES_TO_CALL and deadline.left():
             call = todo.pop()
-            if (call.options, call.evaluating) in seen:
+            if (call.options, call.evaluating) in seen or call.elements > _MOST_ELEMENTS:
                 continue
             seen.add((call.options, call.evaluating))
             tries += 1

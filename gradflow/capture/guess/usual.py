@@ -16,6 +16,7 @@ _USUAL: tuple[tuple[str, str], ...] = (
     (r"^(img|image|input|in|im)_?(shape|dims)$|^image_dim$", f"(3, {IMAGE}, {IMAGE})"),
     (r"^(obs|observation|state)_shape$", "(8,)"),
     (r"^shape$|^(feature|feat|grid)_shape$", f"({IMAGE}, {IMAGE})"),
+    (r"^(embed|user|item|num|n)_?(num|users?|items?|entities|entity|relations?|movies?|products?)$", str(VOCABULARY)),
     (r"^label_len$", str(LENGTH // 2)),
     (r"^(out_len|target_window|context_window|input_window|output_window|lookback|n_steps_in|forecast_len)$", str(LENGTH)),
     (r"(num|n)_?(attention_|attn_|key_value_|kv_|query_|encoder_attention_|decoder_attention_)?heads?$|^heads$", str(HEADS)),

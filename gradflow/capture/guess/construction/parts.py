@@ -7,6 +7,7 @@ the call that builds it in its place.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 import re
 from collections.abc import Iterator
@@ -66,6 +67,8 @@ def candidates(name: str, annotation: str, subject: Subject) -> Iterator[str]:
         yield from (other if wants_class else f"<{other}>" for other in named)
     elif wants_class or (_CLASS.search(name) and annotation in ("", "Module", "nn.Module")):
         yield from [other for other in others if _BLOCK.search(other) or _alike(name, other)]
+        if name.startswith("base_") and importlib.util.find_spec("torchvision") is not None:
+            yield "__import__('torchvision').models.resnet18"
         yield from _CLASS_STAND_INS
     elif (_MODEL.search(name) and annotation in ("", "Module")) or re.search(r"nn\.Module|^Module$", annotation):
         alike = [other for other in others if _alike(name, other)]

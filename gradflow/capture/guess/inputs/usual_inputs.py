@@ -44,7 +44,7 @@ _USUAL: tuple[tuple[str, str], ...] = (
         r"|embeddings?|features?|feats?|text_emb.*|cond|cond_emb)$",
         "float32[{b},{t},{d}]",
     ),
-    (r"edge_(index|indices|list)$|^adj_t$", "int64[2,12]<8"),
+    (r"edge_(index|indices|list)$|^adj_t$|^edges$", "int64[2,12]<8"),
     (r"^edge_(attr|weight|features?|type)$", "float32[12,{d}]"),
     (r"^(batch|batch_index|batch_idx|graph_ids)$", "int64[8]<1"),
     (r"^(adj|adjacency|adj_?(mat|matrix)|adjacency_matrix|A|graph)$", "float32[8,8]==1"),
@@ -118,7 +118,7 @@ def _second(name: str, entry: inspect.Parameter, first: str, sizes: Sizes) -> st
 
 def _as_graph(given: tuple[tuple[str, str], ...], sizes: Sizes, model: torch.nn.Module) -> tuple[tuple[str, str], ...]:
     """Nodes beside edges are (nodes, features), and no batch."""
-    if not any(re.search(r"edge_(index|indices)$|^(adj|adjacency)", name) for name, _ in given):
+    if not any(re.search(r"edge_(index|indices)$|^edges$|^(adj|adjacency)", name) for name, _ in given):
         return given
     return tuple(
         (name, f"float32[8,{_node_features(model, sizes)}]") if index == 0 and not name.startswith(("edge", "adj")) else (name, text)

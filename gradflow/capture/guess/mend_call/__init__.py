@@ -8,10 +8,23 @@ import torch
 
 from gradflow.capture.guess.attempt import Failure
 from gradflow.capture.guess.call import Call
-from gradflow.capture.guess.mend_call import absent, asserted, dtypes, kinds, layer_sizes, masks, matching, modes, ranks, slow, spatial
+from gradflow.capture.guess.mend_call import (
+    absent,
+    asserted,
+    dtypes,
+    kinds,
+    layer_sizes,
+    lengths,
+    masks,
+    matching,
+    modes,
+    ranks,
+    slow,
+    spatial,
+)
 from gradflow.capture.guess.sizes import Sizes
 
-RULES = (slow, asserted, masks, modes, absent, dtypes, layer_sizes, matching, ranks, kinds, spatial)
+RULES = (slow, lengths, asserted, masks, modes, absent, dtypes, layer_sizes, matching, ranks, kinds, spatial)
 
 
 def mended(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> Iterator[Call]:

@@ -35,6 +35,8 @@ def _wanted(layer: nn.Module, got: tuple[int, ...], sizes: Sizes) -> Iterator[tu
             rank = len(layer.kernel_size)
             if rank == 1 and len(got) == 3 and got[2] == layer.in_channels:
                 yield (batch, layer.in_channels, got[1])
+            if layer.transposed and len(got) < rank + 2:
+                yield (batch, layer.in_channels, *(1,) * rank)
             spatial = got[-rank:] if len(got) >= rank + 1 and min(got[-rank:]) > 3 else (sizes.image,) * rank
             yield (batch, layer.in_channels, *spatial)
             yield (batch, layer.in_channels, *(64,) * rank)

@@ -23,6 +23,9 @@ _PAIRS = (
     r"(\d+) (?:!=|and|to|but) (\d+)",
 )
 
+_SHAPES = re.compile(r"size \((?:torch\.Size\()?\[([\d, ]*)\]\)?\).*(?:same as|match|equal).*size \((?:torch\.Size\()?\[([\d, ]*)\]\)?\)")
+"""Two whole shapes that have to be equal, as in the losses of torch."""
+
 
 def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> Iterator[Call]:
     """Each of the two sizes of the message in place of the other, wherever it stands in the call."""
@@ -30,6 +33,7 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
     if split is not None:
         yield from _replaced(call, int(split[1]), sum(map(int, split[2].split(","))))
         return
+    yield from _equal_shapes(call, failure)
     for pattern in _PAIRS:
         match = re.search(pattern, failure.message)
         if match is None:
@@ -38,6 +42,18 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
         for old, new in ((one, two), (two, one)):
             yield from _replaced(call, old, new)
         return
+
+
+def _equal_shapes(call: Call, failure: Failure) -> Iterator[Call]:
+    """Each of the two whole shapes of the message in place of the other."""
+    both = _SHAPES.search(failure.message)
+    if both is None:
+        return
+    first, second = (tuple(int(size) for size in re.findall(r"\d+", text)) for text in both.groups())
+    for old, new in ((first, second), (second, first)):
+        for name, shape in call.tensors().items():
+            if shape.sizes == old and new:
+                yield call.with_argument(name, Shape("float32", new).text)
 
 
 def _replaced(call: Call, old: int, new: int) -> Iterator[Call]:

@@ -19,7 +19,8 @@ _KEYPOINTS = ", 'keypoints': tensor([[[5.0, 5.0, 1.0]] * 17, [[9.0, 9.0, 1.0]] *
 
 def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> Iterator[Call]:
     """Targets for detection, a larger batch for a normalisation, eval mode where training fails for another reason of its own."""
-    if re.search(r"target", failure.message) and "targets" in parameters_of(model.forward):
+    line = failure.own[-1].text if failure.own else ""
+    if re.search(r"target", failure.message or line) and "targets" in parameters_of(model.forward):
         for more in ("", _MASKS.format(s=sizes.image)):
             target = _BOXES + more + "}"
             yield call.with_argument("targets", f"[{target}, {target}]")

@@ -13,6 +13,8 @@ from gradflow.capture.guess.mend_call.spoken import spoken_tensors
 from gradflow.capture.guess.sizes import Sizes
 
 _SIDES = (64, 224, 28, 128, 256, 32, 84, 96, 227, 299, 16)
+_SOLID_SIDE = 64
+_SOLID = (torch.nn.Conv3d, torch.nn.MaxPool3d, torch.nn.AvgPool3d, torch.nn.ConvTranspose3d, torch.nn.BatchNorm3d)
 _SMALL = re.compile(
     r"[Kk]ernel size can't be greater|[Oo]utput size is too small|[Pp]adding size should be less|too small|Calculated padded"
     r"|smaller than|non-empty|must be greater|at least"
@@ -30,7 +32,7 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
         return
     if not (_SMALL.search(failure.message) or _WRONG.search(failure.message) or isinstance(failure.error, AssertionError)):
         return
-    pair = re.search(r"[\[(]\s*(\d+)\s*[,x*]\s*(\d+)\s*[\])]|(\d+)\s*[x*]\s*(\d+)", failure.message)
+    pair = re.search(r"[\[(]\s*(\d+)\s*[,x*]\s*(\d+)\s*[\])]|(?<![\dx])(\d+) ?[x*] ?(\d+)(?![\dx])", failure.message)
     for name, shape in spoken_tensors(call, failure).items() if pair else ():
         both = tuple(int(text) for text in pair.groups() if text) if pair else ()
         if len(shape.sizes) >= 4 and both != shape.sizes[-2:]:
@@ -39,13 +41,14 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
     for name, shape in spoken_tensors(call, failure).items():
         if len(shape.sizes) < 3 or not shape.dtype.startswith("float"):
             continue
-        rank = 2 if len(shape.sizes) > 3 else 1
+        solid = "3d" in failure.spots[-1].text or (failure.leaf is not None and isinstance(failure.leaf.layer, _SOLID))
+        rank = 3 if solid and len(shape.sizes) == 5 else 2 if len(shape.sizes) > 3 else 1
         side = shape.sizes[-1]
         ratio = _flattened(failure)
         exact = [round(side * ratio**0.5)] if ratio else []
         sides = [*exact, *(number for number in numbers if number != side), *(() if rank == 1 else _SIDES)]
         for new in dict.fromkeys(number for number in sides if number != side and 4 <= number <= 1024):
-            if _SMALL.search(failure.message) and new < side:
+            if (_SMALL.search(failure.message) and new < side) or (rank == 3 and new > _SOLID_SIDE):
                 continue
             yield call.with_argument(name, Shape(shape.dtype, (*shape.sizes[:-rank], *(new,) * rank), shape.rest).text)
 
