@@ -45,11 +45,19 @@ class Net(nn.Module):
         {body}
 """
 
+BROKEN = """
+class {name}(nn.Module):
+    def __init__(self):
+        raise ValueError("no luck")
+    def forward(self, x):
+        return {body}
+"""
+
 
 def test_what_only_an_optional_input_reaches_is_reached(tmp_path: Path) -> None:
     body = "return x if context is None else x + self.extra(context)"
-    report = audited(tmp_path, NET.format(argument=", context=None", body=body).replace("self.extra(context)", "self.extra(context).mean()"))
-    assert report.findings == () or {finding.severity for finding in report.findings} == {Severity.INFO}
+    report = audited(tmp_path, NET.format(argument=", context=None", body=body))
+    assert {finding.severity for finding in report.findings} <= {Severity.INFO}
     assert {row.verdict.value for row in report.parameters} == {"live"}
 
 
@@ -74,8 +82,7 @@ def test_a_cut_with_its_line_stays_an_error(tmp_path: Path) -> None:
 
 
 def test_another_class_than_the_main_one_is_told_with_the_reason(tmp_path: Path) -> None:
-    whole = "\nclass Whole(nn.Module):\n    def __init__(self):\n        raise ValueError('no luck')\n    def forward(self, x):\n        return Net()(x)\n"
-    report = audited(tmp_path, NET.format(argument="", body="return self.extra(x)") + whole)
+    report = audited(tmp_path, NET.format(argument="", body="return self.extra(x)") + BROKEN.format(name="Whole", body="Net()(x)"))
     assert report.notes[0] == "audited `Net`; could not build `Whole`: ValueError: no luck"
     assert report.target.kind is TargetKind.CLASS
     assert report.target.reproduce == "gradflow audit --input 'x=float32[2,4]' model.py:Net"
@@ -88,6 +95,5 @@ def test_a_model_in_a_variable_comes_before_classes(tmp_path: Path) -> None:
 
 
 def test_a_file_of_which_nothing_can_be_built_says_why(tmp_path: Path) -> None:
-    text = "class Net(nn.Module):\n    def __init__(self):\n        raise ValueError('no luck')\n    def forward(self, x):\n        return x\n"
     with pytest.raises(NothingToAudit, match="could not build `Net`: ValueError: no luck; give its arguments, as in --init"):
-        audited(tmp_path, text)
+        audited(tmp_path, BROKEN.format(name="Net", body="x"))

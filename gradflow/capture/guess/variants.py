@@ -6,6 +6,7 @@ A parameter that guessed inputs do not reach may only want another input. It is 
 from __future__ import annotations
 
 import inspect
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -13,12 +14,14 @@ import torch
 
 from gradflow.capture.guess.call import Call, Shape
 from gradflow.capture.guess.inputs.usual_inputs import usual_input
+from gradflow.capture.guess.mend_call import mended as mended_calls
 from gradflow.capture.guess.search import Deadline, try_call
 from gradflow.capture.guess.sizes import Sizes
 from gradflow.capture.guess.subject import parameters_of
 from gradflow.capture.guess.usual import annotation_of
 
 _MOST_OPTIONAL = 10
+_MENDS = 8
 _SHARE = 0.5
 _NOT_A_TENSOR = re.compile(r"past_key_value|cache|return_|output_|use_|^kwargs$|_state$|interpolate|mode$")
 
@@ -31,10 +34,20 @@ def variants(model: torch.nn.Module, call: Call, sizes: Sizes, deadline: Deadlin
             found.append(other)
     fullest = call
     for name, text in _optional(model, call, sizes):
-        more = fullest.with_argument(name, text)
-        if deadline.left() and try_call(model, more, deadline.left() * _SHARE) is None:
-            fullest = more
+        fullest = _with_one_more(model, fullest, name, text, sizes, deadline)
     return found if fullest is call else [*found, fullest]
+
+
+def _with_one_more(model: torch.nn.Module, call: Call, name: str, text: str, sizes: Sizes, deadline: Deadline) -> Call:
+    """The call with an argument that was left out, mended where its first value fails; the call itself where none does."""
+    more = call.with_argument(name, text)
+    failure = try_call(model, more, deadline.left() * _SHARE) if deadline.left() else None
+    if failure is None:
+        return more if deadline.left() else call
+    for mended in itertools.islice(mended_calls(more, failure, model, sizes), _MENDS):
+        if mended.without(name) == call.without(name) and deadline.left() and try_call(model, mended, deadline.left() * _SHARE) is None:
+            return mended
+    return call
 
 
 def _resized(call: Call) -> Iterator[Call]:
