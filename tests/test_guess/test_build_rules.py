@@ -315,3 +315,33 @@ def test_a_made_up_configuration_can_be_written_down_and_made_again() -> None:
     assert one.text() == "Made(kind='a', hidden_size=64, observation_space=Made(shape=(8,), n=4))"
     with pytest.raises(TypeError, match="has no item 0"):
         one[0]
+
+
+def test_a_field_that_may_be_none_is_left_out_where_an_assertion_wants_that(load: Load) -> None:
+    text = """
+    class GPT(nn.Module):
+        def __init__(self, config):
+            super().__init__()
+            assert config.vocab_size is not None
+            assert (config.model_type is not None) ^ (config.n_embd is not None)
+            self.emb = nn.Embedding(config.vocab_size, config.n_embd)
+
+        def forward(self, idx):
+            return self.emb(idx)
+    """
+    assert _built(load, text) == "GPT(config=Made(vocab_size=128, n_embd=64, model_type=None))"
+
+
+def test_a_tuple_that_should_be_a_list_becomes_one(load: Load) -> None:
+    text = """
+    class Net(nn.Module):
+        def __init__(self, hidden_dims, in_features):
+            super().__init__()
+            first, second = hidden_dims
+            hidden_dims.reverse()
+            self.lin = nn.Linear(in_features, first)
+
+        def forward(self, x):
+            return self.lin(x)
+    """
+    assert _built(load, text) == "Net(hidden_dims=[64, 64], in_features=64)"

@@ -151,3 +151,8 @@ def test_inputs_of_a_size_that_no_try_could_be_stopped_in_are_not_tried(load: Lo
     body = forward.replace("\n", "\n        ")
     text = "class Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n        self.lin = nn.Linear(64, 4)\n\n"
     assert isinstance(_found(load, f"{text}    def forward(self, x):\n        {body}\n"), Missed)
+
+
+def test_a_keyword_that_is_looked_up_among_free_ones_is_given(load: Load) -> None:
+    forward = "return self.lin(x) + kwargs['labels'].float()[:, None]"
+    assert _called(load, forward, arguments="x, **kwargs") == "x=float32[2,64], labels=int64[2]<10"

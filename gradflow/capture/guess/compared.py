@@ -17,6 +17,7 @@ class Told(str, Enum):
     ABSENT = "absent"  # asked for with `hasattr`: it works without it
     SEVERAL = "several"  # iterated over, measured, indexed
     NESTED = "nested"  # a configuration itself
+    OPTIONAL = "optional"  # compared with None
 
 
 _METHODS = {name for kind in (str, list, dict, tuple, int) for name in dir(kind)} | {
@@ -68,6 +69,9 @@ def _kinds(node: ast.AST) -> Iterator[tuple[str, Told]]:
     match node:
         case ast.Call(func=ast.Name(id="hasattr"), args=[ast.Name(), ast.Constant(value=str() as name)]):
             yield name, Told.ABSENT
+        case ast.Compare(left=left, ops=[ast.Is() | ast.IsNot()], comparators=[ast.Constant(value=None)]):
+            if name := _held_field(left):
+                yield name, Told.OPTIONAL
         case ast.Call(func=ast.Name(id=function), args=args) if function in _OVER_SEVERAL:
             yield from ((name, Told.SEVERAL) for entry in args if (name := _name_or_field(entry)))
         case ast.For(iter=found) | ast.comprehension(iter=found) | ast.Starred(value=found):

@@ -76,7 +76,7 @@ class Made:
         told = self.words.get(name)
         if told is Told.NESTED:
             return type(self)()
-        if told is not None and told is not Told.SEVERAL:
+        if told is not None and not isinstance(told, Told):
             return told
         if _SPACE.search(name):
             return type(self)(shape=(8,), n=4)

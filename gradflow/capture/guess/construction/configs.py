@@ -102,7 +102,9 @@ def _written(chosen: Mapping[str, Any]) -> str:
 
 def _smaller_parts(config: Any) -> dict[str, dict[str, int]]:
     """The configurations that it holds (`text_config`, `vision_config`), each as a dict of small sizes."""
-    held = {name: value for name, value in vars(config).items() if name.endswith("_config") and hasattr(value, "to_dict")}
+    held = {
+        name: value for name, value in getattr(config, "__dict__", {}).items() if name.endswith("_config") and hasattr(value, "to_dict")
+    }
     parts = {name: smaller_sizes({size: _peek(value, size) for size in SMALL}) for name, value in held.items()}
     return {name: {**sizes, **_tokens(held[name], sizes)} for name, sizes in parts.items() if sizes}
 

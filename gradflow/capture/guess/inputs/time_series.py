@@ -11,7 +11,7 @@ import torch
 
 from gradflow.capture.guess.call import Call
 from gradflow.capture.guess.sizes import BATCH, stated
-from gradflow.capture.guess.subject import Construction, Subject, parameters_of
+from gradflow.capture.guess.subject import Construction, Subject, parameters_of, required
 
 _MARKS = {"h": 4, "t": 5, "s": 6, "m": 1, "a": 1, "w": 2, "d": 3, "b": 3}
 """Columns of time marks, by the model's frequency."""
@@ -34,4 +34,7 @@ def propose(model: torch.nn.Module, construction: Construction, subject: Subject
         "x_dec": f"float32[{BATCH},{known + coming},{wide_out}]",
         "x_mark_dec": f"float32[{BATCH},{known + coming},{marks}]==1",
     }
-    yield Call(tuple((name, texts[name]) for name in names), "names of the arguments")
+    asked = [entry.name for entry in required(parameters_of(model.forward))]
+    others = [name for name in asked if name not in texts]
+    texts.update({name: texts["x_mark_dec"] if "mark" in name else texts["x_dec"] for name in others})
+    yield Call(tuple((name, texts[name]) for name in dict.fromkeys([*names, *others])), "names of the arguments")

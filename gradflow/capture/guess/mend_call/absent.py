@@ -18,6 +18,10 @@ from gradflow.capture.guess.usual import annotation_of
 
 def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> Iterator[Call]:
     """Optional arguments that the error names, or that are None where something is read from them, are given."""
+    if isinstance(failure.error, KeyError) and any(entry.kind.name == "VAR_KEYWORD" for entry in parameters_of(model.forward).values()):
+        wanted = str(failure.error.args[0]) if failure.error.args else ""
+        if wanted.isidentifier() and wanted not in call.given():
+            yield call.with_argument(wanted, usual_input(wanted, "", sizes) or input_of_first_layer(model, sizes))
     parameters = {name: entry for name, entry in parameters_of(model.forward).items() if not entry.kind.name.startswith("VAR_")}
     given = call.given()
     unknown = re.search(r"unexpected keyword argument '(\w+)'", failure.message)

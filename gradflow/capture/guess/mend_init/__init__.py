@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 
 from gradflow.capture.guess.attempt import Failure
-from gradflow.capture.guess.mend_init import argument_names, choices, divisors, fields, giants, kinds, others, parts
+from gradflow.capture.guess.mend_init import argument_names, choices, divisors, fields, giants, kinds, left_out, others, parts
 from gradflow.capture.guess.subject import Construction, Subject
 
-RULES = (giants, argument_names, parts, fields, choices, divisors, kinds, others)
+RULES = (giants, argument_names, parts, fields, left_out, choices, divisors, kinds, others)
 
 
 def mended(construction: Construction, failure: Failure, subject: Subject) -> Iterator[Construction]:

@@ -16,6 +16,7 @@ _KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"object is not callable", ("nn.Identity", "nn.ReLU", "nn.LayerNorm", "nn.BatchNorm2d", "lambda *a, **k: nn.Identity()", "nn.Linear")),
     (r"is not a Module subclass|cannot assign|not a valid child", ("nn.Identity()", "nn.Linear(64, 64)", "None")),
     (r"object has no attribute '(parameters|modules|to|state_dict)'", ("nn.Identity()", "nn.Linear(64, 64)", "None")),
+    (r"'tuple' object has no attribute|can only concatenate list|(must|should) be (a )?list", ("[{0}, {0}]", "[{0}, {0}, {0}, {0}]")),
     (r"too many values to unpack", ("({0}, {0})", "({0}, {0}, {0})", "{0}")),
     (r"not supported between|can't multiply|unsupported operand|cannot be interpreted as an integer|must be real number"
      r"|expected.*int|argument must be|must be (int|tuple of ints)|should be (int|a number)",
