@@ -29,7 +29,7 @@ ROWS = (
     ("baseline", "focus"),
     ("report",),
     ("json_fields",),
-    ("verdict",),
+    ("verdict", "cures"),
     ("graph",),
     ("settings",),
     ("selection", "suppression"),

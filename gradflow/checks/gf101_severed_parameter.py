@@ -37,9 +37,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from gradflow.checks.base import Case, count
-from gradflow.checks.cures import covered, cure, is_decorator, label_of, note_of
 from gradflow.checks.naming import freeze, listed, topmost
 from gradflow.checks.severity import graded, why_meant
+from gradflow.cures import covered, cure, is_decorator, label_of, note_of
 from gradflow.graph.blame import Crossing, upstream
 from gradflow.graph.flow import Cut, CutReason
 from gradflow.graph.site import Site

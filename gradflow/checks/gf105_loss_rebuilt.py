@@ -25,8 +25,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gradflow.checks.base import Case, cause_site, count, same_line
-from gradflow.checks.cures import cure, note_of
 from gradflow.checks.severity import graded, why_meant
+from gradflow.cures import cure, note_of
 from gradflow.graph.blame import upstream
 from gradflow.graph.recording import LossRebuilt
 from gradflow.graph.site import Site

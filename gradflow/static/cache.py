@@ -154,7 +154,9 @@ def own_code() -> str:
     """A digest of the code that makes the results."""
     digest = hashlib.sha256()
     folder = Path(__file__).parent
-    for path in sorted([*folder.rglob("*.py"), folder.parent / "report.py", folder.parent / "document" / "__init__.py"]):
+    for path in sorted(
+        [*folder.rglob("*.py"), folder.parent / "cures.py", folder.parent / "report.py", folder.parent / "document" / "__init__.py"]
+    ):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

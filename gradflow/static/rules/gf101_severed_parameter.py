@@ -12,7 +12,7 @@ from gradflow.graph.flow import CutReason
 from gradflow.graph.site import Site
 from gradflow.report import Finding, Role, Severity
 from gradflow.static.classflow import ClassFlow, Severed
-from gradflow.static.cures import cure_of, note_of, place_of
+from gradflow.static.cures import place_of, site_of, words_of
 from gradflow.static.machine import CutSite
 from gradflow.static.paths import fold_paths
 from gradflow.static.rules.base import Draft, FileFacts, found, listed
@@ -44,7 +44,7 @@ def _finding(facts: FileFacts, flow: ClassFlow, severed: Severed, cuts: list[Cut
     them, verb = ("it", "is") if len(paths) == 1 else ("them", "are")
     severity, doubt = _severity(facts, flow, nearest)
     may = "may be" if doubt and not flow.condition else verb
-    helps = [f"to train {them}, {cure_of(cut)}" for cut in reversed(cuts)]
+    helps = [f"to train {them}, {words_of(cut, site_of(cut))[1]}" for cut in reversed(cuts)]
     helps += _freezing(severed, cuts, them, every)
     notes = [f"read in the class `{flow.owner.name}`, and not run"]
     if doubt:
@@ -80,8 +80,8 @@ def _freezing(severed: Severed, cuts: list[CutSite], them: str, every: list[str]
 def _sites(flow: ClassFlow, severed: Severed, cuts: list[CutSite]) -> list[tuple[Role, Site, str]]:
     sites = []
     for cut in reversed(cuts):
-        site = cut.module.source.site(cut.node, cut.function, header=cut.region and place_of(cut) == "block")
-        sites.append((Role.CAUSE, site, note_of(cut)))
+        site = site_of(cut)
+        sites.append((Role.CAUSE, site, words_of(cut, site)[0]))
     for node in severed.returned[:2]:
         name = f"{flow.owner.name}.{severed.method}"
         sites.append((Role.LEAK, severed.module.source.site(node, name, header=True), "returned here, with no way back for a gradient"))
