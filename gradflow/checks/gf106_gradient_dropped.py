@@ -27,9 +27,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gradflow.checks.base import Case, cause_site, count
-from gradflow.checks.cures import COMPILED
 from gradflow.checks.naming import freeze
 from gradflow.checks.severity import graded, why_meant
+from gradflow.cures import COMPILED
 from gradflow.graph.recording import GradientDropped
 from gradflow.graph.site import Site
 from gradflow.report import Finding, Severity
