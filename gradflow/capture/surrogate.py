@@ -17,6 +17,10 @@ _DEEPEST = 8
 """Containers within containers that are looked into: an output that holds itself has an end."""
 
 
+_CARRIED = frozenset({"past_key_values", "past_key_value", "cache", "cache_params", "mems"})
+"""Fields of an output that are there for the next call: no training takes a loss of a cache, and through it what is cut would look live."""
+
+
 def project(output: Any) -> torch.Tensor | None:
     """A scalar loss of `output`, None where it holds no floating tensor at all."""
     own = getattr(output, "loss", None)
@@ -65,13 +69,13 @@ def _parts(value: Any) -> list[Any]:
     if isinstance(value, Distribution):
         return _parts_of_distribution(value)
     if isinstance(value, Mapping):
-        return list(value.values())
+        return [part for name, part in value.items() if name not in _CARRIED]
     if isinstance(value, (list, tuple)):
         return list(value)
     if isinstance(value, (type, torch.nn.Module)) or callable(value) or isinstance(value, (str, bytes, int, float, complex)):
         return []
     if dataclasses.is_dataclass(value):
-        return [getattr(value, entry.name) for entry in dataclasses.fields(value)]
+        return [getattr(value, entry.name) for entry in dataclasses.fields(value) if entry.name not in _CARRIED]
     if isinstance(getattr(value, "_store", None), Mapping):  # torch_geometric's Data and Batch keep their tensors there
         return list(value._store.values())
     return list(vars(value).values()) if hasattr(value, "__dict__") else []

@@ -105,3 +105,8 @@ def test_an_output_that_holds_itself_has_an_end_and_each_tensor_counts_once() ->
     ring: list[Any] = [first, first]
     ring.append(ring)
     assert len(floats_in(ring)) == 1
+
+
+def test_a_cache_for_the_next_call_is_no_output() -> None:
+    logits, key = torch.ones(2, 3), torch.ones(2, 5)
+    assert [tensor.shape for tensor in floats_in({"logits": logits, "past_key_values": [(key, key)], "mems": (key,)})] == [(2, 3)]
