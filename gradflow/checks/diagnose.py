@@ -40,7 +40,7 @@ def _influences(recording: Recording) -> tuple[tuple[Influence, ...], dict[int, 
     found = [Influence.LOSS] * len(facts)
     if not not_reached:
         return tuple(found), {}
-    blames = blame(graph, not_reached)
+    blames = {**blame(graph, not_reached), **_by_own_losses(recording, not_reached)}
     copied = only_copied(recording, blames)
     for index in copied:
         del blames[index]
@@ -50,6 +50,20 @@ def _influences(recording: Recording) -> tuple[tuple[Influence, ...], dict[int, 
         hosted = index in leaving and index not in copied
         found[index] = Influence.UNTRACED if not traced else Influence.HOST if hosted else Influence.NONE
     return tuple(found), blames
+
+
+def _by_own_losses(recording: Recording, parameters: frozenset[int]) -> dict[int, Blame]:
+    """The blames on the way to the losses that the parameter's own optimizer steps on, where its value reaches one of them.
+
+    A GAN's generator also has a part in the loss of the discriminator, and is meant to be cut off from that one.
+    """
+    losses = {optimizer.name: optimizer.losses for optimizer in recording.optimizers}
+    groups: dict[tuple[int, ...], set[int]] = {}
+    for index in parameters:
+        own = tuple(sorted({loss for name in recording.parameters[index].optimizers for loss in losses.get(name, ())}))
+        if own and len(own) < len(recording.graph.losses):
+            groups.setdefault(own, set()).add(index)
+    return {index: found for own, members in groups.items() for index, found in blame(recording.graph, frozenset(members), own).items()}
 
 
 def _leaving_torch(graph: FlowGraph) -> frozenset[int]:

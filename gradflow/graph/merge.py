@@ -65,7 +65,10 @@ def _joined(one: Recording, other: Recording) -> Recording:
         one,
         graph=_side_by_side(one.graph, other.graph, moved),
         parameters=(*one.parameters, *new),
-        optimizers=(*one.optimizers, *(entry for entry in other.optimizers if entry.name not in known)),
+        # the nodes of the losses are those of one graph
+        optimizers=tuple(
+            replace(entry, losses=()) for entry in (*one.optimizers, *(entry for entry in other.optimizers if entry.name not in known))
+        ),
         rebuilt=(*one.rebuilt, *(replace(entry, node=entry.node + offset) for entry in other.rebuilt)),
         dropped=(*one.dropped, *(replace(entry, parameters=indices(entry.parameters)) for entry in other.dropped)),
         cleared=(*one.cleared, *(replace(entry, parameters=indices(entry.parameters)) for entry in other.cleared)),

@@ -124,7 +124,7 @@ class OptimizerFact:
 
     `held` counts its parameters, `trainable` those that require a gradient. `scheduled`: a schedule changes its learning rate.
     `waited`: how many steps other optimizers took, or backward passes were made, while it took none. `empty_group`: one of its groups has
-    no parameter at all.
+    no parameter at all. `losses`: those (nodes of the flow graph) whose passes came last before its steps: what it was to make smaller.
     """
 
     name: str
@@ -136,6 +136,7 @@ class OptimizerFact:
     scheduled: bool = False
     waited: int = 0
     empty_group: bool = False
+    losses: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

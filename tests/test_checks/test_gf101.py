@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hand_built import Program, Via, places, site
 
@@ -291,3 +293,18 @@ def test_a_frozen_parameter_behind_a_cut_is_no_finding() -> None:
     program.loss(program.op("detach", Via(weight, program.cut()), line=28))
     assert program.verdicts() == {"enc.weight": Verdict.FROZEN}
     assert program.findings() == []
+
+
+def test_the_cut_is_sought_on_the_way_to_the_loss_that_its_own_optimizer_steps_on() -> None:
+    program = Program()
+    generator = program.weight("generator.weight", optimizers=("opt_g",))
+    judge = program.weight("judge.weight", live=True, optimizers=("opt_d",))
+    meant = program.op("detach", Via(generator, program.cut(line=14)), line=14)
+    fault = program.op("detach", Via(generator, program.cut(line=18)), line=18)
+    of_judge = program.loss(program.op("linear", judge, meant), line=15)
+    of_generator = program.loss(program.op("linear", judge, fault), line=19)
+    program.optimizer("opt_d", losses=(of_judge,))
+    program.optimizer("opt_g", losses=(of_generator,))
+    assert [line for role, line, _ in places(program.finding()) if role == "cause"] == [18]
+    program.optimizers = [replace(optimizer, losses=(of_judge,)) for optimizer in program.optimizers]
+    assert [line for role, line, _ in places(program.finding()) if role == "cause"] == [14]

@@ -61,7 +61,7 @@ def build_recording(seen: Seen, target: Target, *, crash: str, timed_out: bool, 
         target=target,
         graph=_with_drawing(graph, passes, assembler, indices, [fact.name for fact in facts]),
         parameters=tuple(_without_noise(facts, spoilers)),
-        optimizers=tuple(_optimizer_fact(seen, watched, names[index]) for index, watched in enumerate(seen.optimizers.seen)),
+        optimizers=tuple(_optimizer_fact(seen, watched, names[index], assembler) for index, watched in enumerate(seen.optimizers.seen)),
         backward_passes=seen.passes.count,
         optimizer_steps=seen.optimizers.steps,
         rebuilt=_rebuilt(seen, assembler, inventory.paths),
@@ -223,8 +223,9 @@ def _without_noise(facts: list[ParameterFact], spoilers: Sequence[NumericOrigin]
     ]
 
 
-def _optimizer_fact(seen: Seen, watched: WatchedOptimizer, name: str) -> OptimizerFact:
+def _optimizer_fact(seen: Seen, watched: WatchedOptimizer, name: str, assembler: Assembler) -> OptimizerFact:
     held = [tensor for serial in watched.holds if (tensor := seen.trace.leaves[serial].ref()) is not None]
+    graph_losses = frozenset(assembler.builder.losses)
     return OptimizerFact(
         name=name,
         kind=watched.cls.__name__,
@@ -235,6 +236,7 @@ def _optimizer_fact(seen: Seen, watched: WatchedOptimizer, name: str) -> Optimiz
         scheduled=watched.scheduled,
         waited=seen.optimizers.waited(watched),
         empty_group=watched.empty_group,
+        losses=tuple(sorted({number for serial in watched.losses if (number := assembler.number.get(serial, -1)) in graph_losses})),
     )
 
 

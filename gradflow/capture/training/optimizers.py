@@ -23,7 +23,7 @@ from gradflow.capture.flow.trace import Place
 from gradflow.capture.flow.values import Trace
 from gradflow.capture.training.closer_look import CloserLook
 from gradflow.capture.training.numbers import fingerprints, has_values, measure
-from gradflow.capture.training.passes import Passes
+from gradflow.capture.training.passes import Pass, Passes
 from gradflow.graph.recording import StepFact
 
 STEPS_MEASURED = 40
@@ -51,6 +51,7 @@ class WatchedOptimizer:
         self.built_at = (0, 0)
         self.facts: dict[int, list[StepFact]] = {}
         self.resets: dict[int, int] = {}
+        self.losses: dict[int, None] = {}
 
 
 @dataclass(slots=True)
@@ -101,6 +102,7 @@ class Optimizers:
         self._after = after
         self._handles: list[Any] = []
         self._watched: dict[int, WatchedOptimizer] = {}
+        self._window = (0, 0)
         self._guard: Any = None
 
     def observe(self, patches: Patches, *, hooks: bool = True) -> None:
@@ -260,6 +262,7 @@ class Optimizers:
         watched.passes_judged = len(self.passes.seen)
         if not recent:
             return
+        self._note_losses(watched, recent)
         facts = measure({serial: tensor.grad for serial, tensor in held if tensor.grad is not None})
         if any(not fact.finite or fact.norm == 0.0 for fact in facts.values()):
             self.passes.suspicious = True
@@ -295,6 +298,12 @@ class Optimizers:
         for erasure in erased.values():
             erasure.whole = erasure.leaves >= given
         self.erasures.extend(erased.values())
+
+    def _note_losses(self, watched: WatchedOptimizer, recent: list[tuple[int, Pass]]) -> None:
+        """Notes the losses (serials of their steps) of the passes since the last step of any optimizer: they are what it steps on."""
+        if len(self.passes.seen if self.passes else ()) > self._window[1]:
+            self._window = (self._window[1], recent[-1][0])
+        watched.losses.update((root.serial, None) for number, entry in recent if number > self._window[0] for root in entry.roots)
 
     def _note_loss(self, watched: WatchedOptimizer, serial: int, last_pass: int) -> bool:
         """Whether a call cleared the leaf's gradient after the pass that brought it; notes where."""
