@@ -345,3 +345,51 @@ def test_a_tuple_that_should_be_a_list_becomes_one(load: Load) -> None:
             return self.lin(x)
     """
     assert _built(load, text) == "Net(hidden_dims=[64, 64], in_features=64)"
+
+
+def test_a_configuration_whose_field_cannot_be_read_is_used_all_the_same(load: Load) -> None:
+    text = """
+    class NetConfig:
+        def __init__(self, hidden_size=256, num_layers=9):
+            self.hidden_size, self.num_layers = hidden_size, num_layers
+
+        @property
+        def head_dim(self):
+            raise RuntimeError("ask each layer")
+
+
+    class Net(nn.Module):
+        def __init__(self, config: NetConfig):
+            super().__init__()
+            self.layers = nn.ModuleList(nn.Linear(config.hidden_size, config.hidden_size) for _ in range(config.num_layers))
+
+        def forward(self, x):
+            for layer in self.layers:
+                x = layer(x)
+            return x
+    """
+    assert _built(load, text) == "Net(config=NetConfig(hidden_size=64, num_layers=2))"
+
+
+def test_a_decoder_gets_its_tokens(load: Load) -> None:
+    text = """
+    class Decoder(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.emb = nn.Embedding(50, 8)
+
+        def forward(self, input_ids):
+            return self.emb(input_ids)
+
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.encoder, self.decoder = nn.Embedding(50, 8), Decoder()
+
+        def forward(self, input_ids=None, attention_mask=None, decoder_input_ids=None):
+            return self.encoder(input_ids).mean() + self.decoder(input_ids=decoder_input_ids)
+    """
+    found = find(subjects_of(load(text))[0], Deadline(10))
+    assert isinstance(found, Found)
+    assert found.call.text == "input_ids=int64[2,16]<50, decoder_input_ids=int64[2,16]<50"

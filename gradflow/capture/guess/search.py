@@ -33,7 +33,7 @@ from gradflow.capture.guess.subject import Construction, Subject
 from gradflow.capture.surrogate import floats_in
 
 _TRIES_TO_BUILD, _TRIES_TO_CALL, _PROPOSALS = 60, 60, 4
-_SECONDS_TO_BUILD, _SECONDS_TO_CALL = 8.0, 10.0
+_SECONDS_TO_BUILD, _SECONDS_TO_CALL, _SECONDS_TO_MEND = 8.0, 10.0, 15.0
 _DEEPEST, _SHARE_OF_A_PART = 2, 0.3
 """Models that wait in each other, and what part of the time that is left one of their parts may take."""
 
@@ -208,7 +208,7 @@ def _no_giant() -> contextlib.AbstractContextManager[None]:
 
 def _queue(todo: deque[T], mended: Iterable[T], failure: Failure, errors: set[Place]) -> None:
     """Puts what may do better in line: first, if nothing failed there before, else last."""
-    fresh = list(itertools.islice(mended, _MENDS))
+    fresh = _few(mended)
     if failure.place in errors:
         todo.extend(fresh)
     else:
@@ -253,6 +253,11 @@ def find_call(model: torch.nn.Module, construction: Construction, subject: Subje
     return first or Failure(TypeError("its forward takes nothing that could be guessed"), ())
 
 
+def _few(mended: Iterable[T]) -> list[T]:
+    """The first of them; none where a rule stumbles over the user's own objects."""
+    return attempt(lambda: list(itertools.islice(mended, _MENDS)), _SECONDS_TO_MEND)[0] or []
+
+
 class _Line:
     """The calls that wait to be tried: those mended from a try that got further through the model first, then from one that failed at a new
     place, then in the order of their rules."""
@@ -271,7 +276,7 @@ class _Line:
     def put(self, mended: Iterable[Call], failure: Failure) -> None:
         self._failures += 1
         seen = failure.place in self._places
-        for number, call in enumerate(itertools.islice(mended, _MENDS)):
+        for number, call in enumerate(_few(mended)):
             # no two entries have the same rank, so that calls are never compared
             heapq.heappush(self._waiting, ((-failure.layers_done, int(seen), -self._failures, number), call))
         self._places.add(failure.place)

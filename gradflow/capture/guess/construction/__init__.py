@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 
+from gradflow.capture.guess.attempt import attempt
 from gradflow.capture.guess.construction import config_dicts, configs, defaults, factories, parts, usual_names, written
 from gradflow.capture.guess.subject import Construction, Subject
 
@@ -19,11 +21,19 @@ RULES = (
 )
 
 
+_SECONDS = 20.0
+
+
 def propose(subject: Subject) -> Iterator[Construction]:
     """Every construction that some rule proposes, each once."""
     seen: set[str] = set()
     for rule in RULES:
-        for construction in rule(subject):
+        # a rule reads the user's own objects, and what these raise must not keep the other rules from their turn
+        for construction in attempt(functools.partial(_listed, rule, subject), _SECONDS)[0] or ():
             if construction.text not in seen:
                 seen.add(construction.text)
                 yield construction
+
+
+def _listed(rule: Callable[[Subject], Iterator[Construction]], subject: Subject) -> list[Construction]:
+    return list(rule(subject))

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gradflow.capture.guess import usual
+from gradflow.capture.guess.attempt import attempt
 from gradflow.capture.guess.small import ONLY_DEPTH, SMALL, is_larger, smaller_sizes
 from gradflow.capture.guess.subject import Construction, Subject, parameters_of, required
 
@@ -82,7 +83,7 @@ def _shrunk(made: type, subject: Subject) -> Iterator[str]:
         yield from _from_fields(made, error)
         return
     smaller = smaller_sizes(
-        {name: _peek(default, name) for name in SMALL if not (name == "head_dim" and hasattr(default, "qk_rope_head_dim"))}
+        {name: _peek(default, name) for name in SMALL if not (name == "head_dim" and _peek(default, "qk_rope_head_dim") is not None)}
     )
     smaller.update(_tokens(default, smaller))
     parts = _smaller_parts(default)
@@ -118,10 +119,8 @@ def _tokens(config: Any, smaller: dict[str, int]) -> dict[str, int]:
 
 
 def _peek(config: Any, name: str) -> Any:
-    try:
-        return getattr(config, name)
-    except AttributeError:
-        return None
+    """The field, None where there is none or where it raises."""
+    return attempt(lambda: getattr(config, name), 1.0)[0]
 
 
 def _from_fields(made: type, error: Exception) -> Iterator[str]:

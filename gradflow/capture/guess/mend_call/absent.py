@@ -28,6 +28,8 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
     if unknown and unknown[1] in given:
         yield call.without(unknown[1])
     named = [name for name in re.findall(r"[A-Za-z_]\w*", failure.message) if name in parameters and name not in given]
+    if "NoneType" in failure.message and "decoder_input_ids" in parameters and "decoder_input_ids" not in given:
+        named.insert(0, "decoder_input_ids")
     if "NoneType" in failure.message or re.search(r"specify|provide|must be|required|missing|expected", failure.message):
         lines = " ".join(spot.text for spot in failure.own[-3:])
         named += [name for name in re.findall(r"[A-Za-z_]\w*", lines) if name in parameters and name not in given]

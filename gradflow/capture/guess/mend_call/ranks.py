@@ -29,7 +29,7 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
     message = failure.message
     expected = next((int(match[1]) for pattern in _EXPECTED if (match := re.search(pattern, message))), 0)
     if not expected and not re.search(
-        r"[Dd]imension|index out of range|ax[ei]s|einops|too many values|not enough values|shape|dim|perm|unpack|transpose|rank|be at least",
+        r"[Dd]imension|index out of range|ax[ei]s|einops|too many values|not enough values|shape|dim|perm|unpack|transpose|be at least",
         message,
     ):
         return
