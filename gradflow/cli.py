@@ -303,6 +303,8 @@ def _deliver(report: Report, options: argparse.Namespace) -> int:
         _say(report.message if judged else f"error: {report.message}")
     if judged and not tells_all:
         _say(f"audited {_KIND_WORDS.get(report.target.kind.value, 'it')}: {report.target.reproduce}")
+        for note in report.notes:
+            _say(f"note: {note}")
     if judged or options.format == "json":
         _write(_rendered(report, options), options.output)
     return code
