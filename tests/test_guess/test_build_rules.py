@@ -119,7 +119,7 @@ def test_a_configuration_that_is_nowhere_is_made_up_as_it_is_read(load: Load) ->
         def forward(self, x):
             return [up(x) for up in self.up]
     """
-    assert _built(load, text) == "Model(config=Made(model=Made(ch=64, ch_mult=(2, 2), kind='resample')))"
+    assert _built(load, text) == "Model(config=Made(model=Made(ch=64, ch_mult=(1, 2), kind='resample')))"
 
 
 def test_a_dataclass_of_sizes_is_made_small(load: Load) -> None:
@@ -393,3 +393,11 @@ def test_a_decoder_gets_its_tokens(load: Load) -> None:
     found = find(subjects_of(load(text))[0], Deadline(10))
     assert isinstance(found, Found)
     assert found.call.text == "input_ids=int64[2,16]<50, decoder_input_ids=int64[2,16]<50"
+
+
+def test_only_what_fetches_weights_is_switched_off() -> None:
+    from gradflow.capture.guess.construction.defaults import fetch_nothing
+
+    def make(pretrained=True, weights="DEFAULT", weights_backbone="DEFAULT", pretrained_window_sizes=(0, 0), pretrain_loss=True): ...  # type: ignore[no-untyped-def]
+
+    assert fetch_nothing(make) == (("pretrained", "False"), ("weights", "None"), ("weights_backbone", "None"))

@@ -17,6 +17,7 @@ _USUAL: tuple[tuple[str, str], ...] = (
     (r"^(obs|observation|state)_shape$", "(8,)"),
     (r"^shape$|^(feature|feat|grid)_shape$", f"({IMAGE}, {IMAGE})"),
     (r"^(embed|user|item|num|n)_?(num|users?|items?|entities|entity|relations?|movies?|products?)$", str(VOCABULARY)),
+    (r"(^|_)(mults|multipliers)$|^(ch|channel|channels|dim)_mult$", "(1, 2)"),
     (r"^betas$", "(1e-4, 0.02)"),
     (r"^beta_?(1|start|min)$", "1e-4"),
     (r"^beta_?(2|T|end|max)$", "0.02"),

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 
 from gradflow.capture.guess.subject import Construction, Subject, parameters_of, required
 
-FETCHES = re.compile(r"^(pretrained|load_pretrained|from_pretrained|imagenet|use_pretrained|is_pretrained)|_pretrained$|weights$|^weights_")
+FETCHES = re.compile(
+    r"^(use_|load_|is_|from_)?pretrained(_weights|_path|_model|_backbone|_dir|_url|_cfg)?$|^imagenet$|_pretrained$|weights$|^weights_"
+)
 
 
 def propose(subject: Subject) -> Iterator[Construction]:

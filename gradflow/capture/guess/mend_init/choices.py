@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 from collections.abc import Iterator
 
@@ -11,6 +12,8 @@ from gradflow.capture.guess.mend_init.blamed import blamed_arguments
 from gradflow.capture.guess.subject import Construction, Subject, parameters_of
 
 _MOST = 4
+_TYPES = {"NoneType", "Tensor", "Parameter", "function", "module"}
+"""Quoted in a message, these are what an argument is, and not what it should be."""
 _LISTED = re.compile(r"(?:one of|choose from|must be in|supported|options are|available)[^:\[({]*[:\[({]?\s*(.*)")
 
 
@@ -54,7 +57,8 @@ def _in_message(failure: Failure) -> list[object]:
     listed = _LISTED.search(failure.message)
     words = re.findall(r"[\w-]+(?:\.[\w-]+)*", listed[1]) if listed else []
     named = [word for word in words if word not in ("or", "and", "the", "a") and not word.isdigit()]
-    return named[:_MOST] + list(re.findall(r"['\"`]([\w./-]+)['\"`]", failure.message))[:_MOST]
+    quoted = [word for word in re.findall(r"['\"`]([\w./-]+)['\"`]", failure.message) if not hasattr(builtins, word) and word not in _TYPES]
+    return [*named[:_MOST], *quoted[:_MOST]]
 
 
 def _compared(subject: Subject, name: str) -> list[object]:
