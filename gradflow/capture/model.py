@@ -16,7 +16,7 @@ import torch
 from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
 
 from gradflow.capture.fake import FakeMode
-from gradflow.capture.state import Snapshot
+from gradflow.capture.state import Snapshot, leaves_in
 from gradflow.capture.surrogate import project
 from gradflow.capture.training.numbers import is_all_zero
 from gradflow.capture.training.session import Session
@@ -60,13 +60,13 @@ def audit_model(
     run = TrainingStep(model, args, kwargs or {}, loss, optimizer)
     if not focus and fake is None:
         with Snapshot(model, args, kwargs or {}, optimizer):
-            recording = _watched(run, steps, target, trace=False, draws=draws, name=name)
-        if not _needs_explaining(recording):
+            recording, strange = _watched(run, steps, target, trace=False, draws=draws, name=name)
+        if not strange and not _needs_explaining(recording):
             return recording
     run.others = tuple(others()) if fake is None else ()
     steps += len(run.others)
     with Snapshot(model, args, kwargs or {}, optimizer):
-        recording = _watched(run, steps, target, trace=True, draws=draws, focus=focus, name=name)
+        recording, _ = _watched(run, steps, target, trace=True, draws=draws, focus=focus, name=name)
     return recording if fake is None else replace(recording, notes=(*recording.notes, *fake.notes))
 
 
@@ -155,7 +155,8 @@ def _takes_two(loss: Callable[..., Any]) -> bool:
 
 def _watched(
     run: TrainingStep, steps: int, target: Target, *, trace: bool, draws: bool, focus: Sequence[str] = (), name: str = ""
-) -> Recording:
+) -> tuple[Recording, bool]:
+    """The recording, and whether a gradient came to leaves that are none of the model's: made anew in its forward, or held by nobody."""
     session = Session(steps=steps, trace=trace, draws=draws, focus=focus)
     session.install()
     try:
@@ -172,9 +173,17 @@ def _watched(
         session.look(sys._getframe(1))
         for root in session.roots:
             root.name = root.name or (name if root.module is run.model else "")
-        return session.recording(target)
+        recording = session.recording(target)
+        return recording, _has_strangers(session, run)
     finally:
         session.uninstall()
+
+
+def _has_strangers(session: Session, run: TrainingStep) -> bool:
+    known = {serial for member in session.members for serial in member.leaves}
+    given = [session.trace.leaf(tensor) for tensor in leaves_in((run.args, run.kwargs))]
+    known.update(leaf.serial for leaf in given if leaf is not None)
+    return any(serial not in known for entry in session.passes.seen for serial in entry.reached)
 
 
 def _jitter(model: torch.nn.Module) -> None:

@@ -25,7 +25,7 @@ class Snapshot:
     ) -> None:
         self.model = model
         self.optimizer = optimizer
-        self._tensors = [tensor for tensor in _leaves_in((args, kwargs)) if tensor.requires_grad]
+        self._tensors = [tensor for tensor in leaves_in((args, kwargs)) if tensor.requires_grad]
 
     def __enter__(self) -> Snapshot:
         parameters = list(self.model.parameters())
@@ -75,13 +75,14 @@ def _same(tensor: torch.Tensor, value: torch.Tensor) -> bool:
     return tensor.shape == value.shape and torch.equal(tensor, value)
 
 
-def _leaves_in(value: Any) -> list[torch.Tensor]:
+def leaves_in(value: Any) -> list[torch.Tensor]:
+    """The tensors in an input that no operation has made."""
     if isinstance(value, torch.Tensor):
         return [value] if value.is_leaf else []
     if isinstance(value, dict):
-        return [tensor for item in value.values() for tensor in _leaves_in(item)]
+        return [tensor for item in value.values() for tensor in leaves_in(item)]
     if isinstance(value, (list, tuple)):
-        return [tensor for item in value for tensor in _leaves_in(item)]
+        return [tensor for item in value for tensor in leaves_in(item)]
     return []
 
 
