@@ -401,3 +401,25 @@ def test_only_what_fetches_weights_is_switched_off() -> None:
     def make(pretrained=True, weights="DEFAULT", weights_backbone="DEFAULT", pretrained_window_sizes=(0, 0), pretrain_loss=True): ...  # type: ignore[no-untyped-def]
 
     assert fetch_nothing(make) == (("pretrained", "False"), ("weights", "None"), ("weights_backbone", "None"))
+
+
+def test_the_smallest_of_the_files_functions_is_called_first(load: Load) -> None:
+    text = """
+    class Net(nn.Module):
+        def __init__(self, width, kind):
+            super().__init__()
+            assert kind == "known"
+            self.lin = nn.Linear(width, 4)
+
+        def forward(self, x):
+            return self.lin(x)
+
+
+    def net_large():
+        return Net(*[4096, "known"])
+
+
+    def net_mobilenet_v3_large():
+        return Net(*[16, "known"])
+    """
+    assert _built(load, text) == "net_mobilenet_v3_large()"
