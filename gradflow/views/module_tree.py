@@ -94,6 +94,8 @@ class ModuleTree:
         if branch is None or branch.kind:
             return branch.kind if branch else ""
         counts = Counter(child.kind for child in branch.children.values() if child.kind)
+        if sum(counts.values()) < len(branch.children):
+            return ""  # of a module that only calls others nothing tells the class, and a number would be wrong
         return ", ".join(kind + (f" ×{count}" if count > 1 else "") for kind, count in counts.items()) if len(counts) <= 2 else ""
 
     def owner(self, number: int) -> str:
