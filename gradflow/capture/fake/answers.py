@@ -1,7 +1,7 @@
 """What a program is told that asks for a value under fake tensors, and the notes on it.
 
 The rules: a number is 1, and what is expected of a truth value is in `expected.py`. An `assert` holds, and a branch that raises is not
-taken. A `while` that has asked a hundred times is told the opposite once, so that it ends.
+taken. A `while` that has asked twenty times is told the opposite once, so that it ends.
 """
 
 from __future__ import annotations
@@ -21,8 +21,13 @@ FAKE = (
     "fake tensors: shapes and gradient paths are real, values were not computed. `live` means reached; zero, NaN, norms and updates "
     "are not known"
 )
-PATIENCE = 100
+PATIENCE = 20
 _NOTES_AT_MOST = 6
+_FILLS = "/torch/nn/init.py"
+_MACHINERY = (
+    "/gradflow/capture/", "/torch/_subclasses/", "/torch/utils/_", "/torch/_compile.py", "/torch/_dynamo/", "/torch/_ops.py",
+    "/torch/_tensor.py", "/torch/overrides.py",
+)  # fmt: skip
 _OWN_BUSINESS = ("/torch/optim/", "/torch/amp/")
 
 
@@ -60,10 +65,14 @@ class Answers:
     def truth(self, likely: bool | int | float | None) -> bool:
         """For `bool(t)` and `if t:`."""
         answer = bool(likely)
+        if _caller().endswith(_FILLS):
+            # `trunc_normal_` draws again while any number lies out of bounds: none does.
+            return not answer
         if _is_business_of_torch():
             return answer
-        place = _place()
-        if place is not None:
+        frame = _asking()
+        if frame is not None:
+            place = Place(frame.f_code, frame.f_lasti)
             branch = branch_at(place)
             answer = answer if branch.healthy is None else branch.healthy
             if branch.waits:
@@ -119,11 +128,16 @@ def _raised_at(error: BaseException) -> tuple[str, int] | None:
     return found
 
 
-def _caller() -> str:
-    """The file of the innermost frame that is not gradflow's and not in torch's machinery of modes."""
+def _asking() -> Any:
+    """The innermost frame that is not gradflow's and not in torch's machinery of modes: torch's own code, or the user's."""
     frame: Any = sys._getframe(1)
-    while frame is not None and any(part in frame.f_code.co_filename for part in ("/gradflow/capture/", "/_subclasses/", "/utils/_")):
+    while frame is not None and any(part in frame.f_code.co_filename for part in _MACHINERY):
         frame = frame.f_back
+    return frame
+
+
+def _caller() -> str:
+    frame = _asking()
     return "" if frame is None else frame.f_code.co_filename
 
 
