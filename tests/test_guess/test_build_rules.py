@@ -292,6 +292,7 @@ def test_what_a_file_says_of_the_fields_of_a_configuration() -> None:
     told = compared_words(
         ast.parse(
             "if cfg.kind == 'a' or cfg['mode'].lower() in ('b', 'c'): pass\n"
+            "if not cfg.frozen: pass\nw = cfg.kept is None\n"
             "x = getattr(cfg, 'rate', 0.5)\nfor w in cfg.widths: pass\ny = cfg.model.width\nz = hasattr(cfg, 'old')\n"
             "parser.add_argument('--seq-len', type=int, default=96)\n"
         )
@@ -303,13 +304,16 @@ def test_what_a_file_says_of_the_fields_of_a_configuration() -> None:
         "widths": Told.SEVERAL,
         "model": Told.NESTED,
         "old": Told.ABSENT,
+        "frozen": Told.FLAG,
+        "kept": Told.OPTIONAL,
         "seq_len": 96,
     }
     assert {name: told[name] for name in expected} == expected
 
 
 def test_a_made_up_configuration_can_be_written_down_and_made_again() -> None:
-    made = made_with({"kind": "a", "old": Told.ABSENT})
+    made = made_with({"kind": "a", "old": Told.ABSENT, "frozen": Told.FLAG, "depth": Told.FLAG})
+    assert (made().frozen, made().depth) == (False, 2)
     one = made()
     assert (one.kind, one["hidden_size"], hasattr(one, "old"), one.observation_space.shape) == ("a", 64, False, (8,))
     assert one.text() == "Made(kind='a', hidden_size=64, observation_space=Made(shape=(8,), n=4))"

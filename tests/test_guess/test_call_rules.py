@@ -156,3 +156,9 @@ def test_inputs_of_a_size_that_no_try_could_be_stopped_in_are_not_tried(load: Lo
 def test_a_keyword_that_is_looked_up_among_free_ones_is_given(load: Load) -> None:
     forward = "return self.lin(x) + kwargs['labels'].float()[:, None]"
     assert _called(load, forward, arguments="x, **kwargs") == "x=float32[2,64], labels=int64[2]<10"
+
+
+def test_a_forecaster_of_past_values_alone_is_given_as_many_as_it_states(load: Load) -> None:
+    layers = "self.lin = nn.Linear(configs.seq_len, 5); self.wide = configs.enc_in"
+    forward = "assert x.shape[2] == self.wide\nreturn self.lin(x.transpose(1, 2))"
+    assert _called(load, forward, layers, more=", configs") == "x=float32[2,64,7]"

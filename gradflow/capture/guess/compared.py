@@ -18,6 +18,7 @@ class Told(str, Enum):
     SEVERAL = "several"  # iterated over, measured, indexed
     NESTED = "nested"  # a configuration itself
     OPTIONAL = "optional"  # compared with None
+    FLAG = "flag"  # asked whether it is true
 
 
 _METHODS = {name for kind in (str, list, dict, tuple, int) for name in dir(kind)} | {
@@ -69,6 +70,9 @@ def _kinds(node: ast.AST) -> Iterator[tuple[str, Told]]:
     match node:
         case ast.Call(func=ast.Name(id="hasattr"), args=[ast.Name(), ast.Constant(value=str() as name)]):
             yield name, Told.ABSENT
+        case ast.If(test=asked) | ast.IfExp(test=asked) | ast.UnaryOp(op=ast.Not(), operand=asked):
+            if name := _held_field(asked):
+                yield name, Told.FLAG
         case ast.Compare(left=left, ops=[ast.Is() | ast.IsNot()], comparators=[ast.Constant(value=None)]):
             if name := _held_field(left):
                 yield name, Told.OPTIONAL

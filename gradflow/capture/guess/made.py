@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import torch
 
 from gradflow.capture.guess.compared import Told
-from gradflow.capture.guess.usual import usual_value
+from gradflow.capture.guess.usual import tells_something, usual_value
 
 _USUAL: tuple[tuple[str, Any], ...] = (
     (r"^(embed|embed_type|embedding_type)$", "timeF"),
@@ -29,6 +29,8 @@ _USUAL: tuple[tuple[str, Any], ...] = (
 )
 """What a configuration holds where a constructor's argument of that name would be something else."""
 
+_UNKNOWN = 2
+"""What a name that tells nothing is given."""
 _SPACE = re.compile(r"(^|_)spaces?$")
 _SEVERAL = re.compile(r"^(?!n_|num_|max_|min_).*(sizes|strides|filters|depths|mults|dims|planes|stages)$")
 
@@ -82,6 +84,8 @@ class Made:
             return type(self)(shape=(8,), n=4)
         known = [value for pattern, value in _USUAL if re.search(pattern, name)]
         value = known[0] if known else _value(name)
+        if told is Told.FLAG and not known and not tells_something(name):
+            return False
         return (value, value) if told is Told.SEVERAL and not isinstance(value, (tuple, str)) else value
 
 
@@ -101,5 +105,5 @@ def _value(name: str) -> Any:
     try:
         value = ast.literal_eval(text)
     except ValueError:
-        return 2
+        return _UNKNOWN
     return (value, value) if _SEVERAL.search(name) and isinstance(value, int) else value

@@ -114,6 +114,11 @@ def usual_value(name: str, annotation: str = "", default: Any = inspect.Paramete
     return "2"
 
 
+def tells_something(name: str) -> bool:
+    """Whether the name is one that has a usual value of its own."""
+    return any(re.search(pattern, name) for pattern, _ in _USUAL)
+
+
 def alternatives(name: str, given: str) -> list[str]:
     """Other values that the argument may be given, the likeliest first; `given` was wrong."""
     menu = [usual_value(name), str(WIDTH), f"({WIDTH}, {WIDTH})", "2", "1", "3", "(2, 2)", "(1, 2, 4, 8)", "0.5", "False", "True", "None",

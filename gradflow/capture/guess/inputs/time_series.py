@@ -21,6 +21,7 @@ def propose(model: torch.nn.Module, construction: Construction, subject: Subject
     """One call, in the lengths and widths that the model states."""
     names = [name for name in ("x_enc", "x_mark_enc", "x_dec", "x_mark_dec") if name in parameters_of(model.forward)]
     if len(names) < 2:
+        yield from _only_past(model, construction)
         return
     past = stated(model, construction, ("seq_len", "input_len", "context_length")) or 64
     coming = stated(model, construction, ("pred_len", "out_len", "horizon", "prediction_length")) or past
@@ -38,3 +39,11 @@ def propose(model: torch.nn.Module, construction: Construction, subject: Subject
     others = [name for name in asked if name not in texts]
     texts.update({name: texts["x_mark_dec"] if "mark" in name else texts["x_dec"] for name in others})
     yield Call(tuple((name, texts[name]) for name in dict.fromkeys([*names, *others])), "names of the arguments")
+
+
+def _only_past(model: torch.nn.Module, construction: Construction) -> Iterator[Call]:
+    """Past values alone, where the model states both how long and how wide they are."""
+    asked = required(parameters_of(model.forward))
+    past, wide = stated(model, construction, ("seq_len",)), stated(model, construction, ("enc_in",))
+    if len(asked) == 1 and past and wide:
+        yield Call(((asked[0].name, f"float32[{BATCH},{past},{wide}]"),), "the lengths and widths that it states")
