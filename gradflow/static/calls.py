@@ -134,6 +134,7 @@ class Calls(Functions):
         given = self.flow_of(arguments)
         own = self.flow(callee)
         if isinstance(callee.what, Unit):
+            self.fed.update(chain[-1] for chain, _ in given.cuts)
             if self.mode >= 0:
                 self.inside[self.mode] = self.inside.get(self.mode, 0) | own.live
             # A module computes with its parameters; what it was given comes out changed.

@@ -13,7 +13,7 @@ from gradflow.static.machine import Bound, CutSite, Frame, GivenUp, Heap, Thing,
 from gradflow.static.methods import Arguments
 from gradflow.static.names import Class, Module
 from gradflow.static.relevance import PRIMARY, Relevance
-from gradflow.static.torch_names import FROZEN_NAMES, INFERENCE_METHODS
+from gradflow.static.torch_names import FROZEN_NAMES, INFERENCE_METHODS, LAYERS
 from gradflow.static.values import Chain, Choice, Container, Each, Items, Layers, Unit, Value
 
 ROOT = "self"
@@ -25,7 +25,9 @@ MOST_FLAGS = 3
 class Severed:
     """Parameters of one class that come out of a method only behind cuts: their paths, the cuts on the way, where they are returned.
 
-    `inside`: those that are used in the region that cuts; what comes before it dies with them.
+    `inside`: those that are used in the region that cuts; what comes before it dies with them. `fed`: what was cut goes on into a layer,
+    or into an operation with what is live; `whole`: a module of several layers is used in the region, and nothing
+    that comes before it dies.
     """
 
     paths: list[str]
@@ -34,6 +36,8 @@ class Severed:
     returned: list[ast.AST]
     module: Module
     inside: list[str] = field(default_factory=list)
+    fed: bool = False
+    whole: bool = False
 
 
 @dataclass(eq=False, slots=True)
@@ -220,8 +224,18 @@ def _severed(machine: Interpreter, frames: dict[str, Frame], candidates: int) ->
             within = mask & machine.inside.get(chain[-1], 0)
             inside = [unit.path for number, unit in enumerate(machine.units) if within >> number & 1]
             if paths:
-                found.append(Severed(paths, chain, name, nodes, frame.module, inside))
+                fed = chain[-1] in machine.fed
+                found.append(Severed(paths, chain, name, nodes, frame.module, inside, fed, _is_whole_module(machine, mask, within)))
     return found
+
+
+def _is_whole_module(machine: Interpreter, severed: int, within: int) -> bool:
+    """Whether a module of the package is among what a region holds, and nothing before the region is cut off by it."""
+    if severed != within:
+        return False
+    units = [unit for number, unit in enumerate(machine.units) if within >> number & 1]
+    parts = {key[1] for key, value in machine.heap.items() if key[0] == ROOT and isinstance(value.what, Thing)}
+    return any((unit.what not in LAYERS and unit.what != "Parameter") or unit.path.split(".")[0] in parts for unit in units)
 
 
 def _name_units(machine: Interpreter, value: Value, path: str, *, hidden: bool, depth: int) -> None:

@@ -195,6 +195,7 @@ class Machine:
         self.unclear = 0
         self.ran: set[int] = set()
         self.inside: dict[int, int] = {}
+        self.fed: set[int] = set()
         self.built: list[tuple[ast.Call, Module, str, bool]] = []
         self.building = False
         self.work = 0
@@ -271,11 +272,18 @@ class Machine:
         """`value` as the result of an operation of torch, in the mode of gradients that is on."""
         if value.what is not None:
             value = value.plain()
+        self.note_met(value)
         return cut_by(value, self.mode) if self.mode >= 0 else value
 
     def maybe_computed(self, value: Value) -> Value:
         """The same, where the operation may hand out what it was given."""
+        self.note_met(value)
         return value if self.mode < 0 or not value.every else join(value.plain(), cut_by(value, self.mode))
+
+    def note_met(self, value: Value) -> None:
+        """Notes the cuts behind which something takes part in an operation with what is live."""
+        if value.cuts and value.live:
+            self.fed.update(chain[-1] for chain, _ in value.cuts)
 
     def cut(self, value: Value, reason: CutReason, node: ast.AST) -> Value:
         """`value` behind a cut at `node`. What has left torch already, or is whole numbers, is not cut once more by staying so."""

@@ -274,3 +274,35 @@ def test_an_inner_class_whose_parameters_are_all_frozen_is_not_trained(tmp_path:
     text = module("self.bias, self.w = Bias(), nn.Linear(2, 4)", forward, INNER)
     assert codes_of(text, tmp_path) == []
     assert codes_of(text.replace(", requires_grad=False", ""), tmp_path) == ["GF101"]
+
+
+ENCODER = """
+class Encoder(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(2, 2)
+
+    def forward(self, x):
+        return self.lin(x)
+"""
+
+
+def test_a_whole_module_without_gradients_that_nothing_comes_before_may_be_meant_as_frozen(tmp_path: Path) -> None:
+    first = "with torch.no_grad():\n    h = self.encoder(x)\nreturn self.head(h)"
+    text = module("self.encoder, self.head = Encoder(), nn.Linear(2, 1)", first, ENCODER)
+    (finding,) = findings_of(text, tmp_path)
+    assert finding.severity is Severity.INFO and "may be cut off" in finding.message
+    assert any("meant as frozen" in note for note in finding.notes)
+    # What trains in the same file, one layer instead of a module, and a layer before it that dies too, are errors.
+    assert codes_of(text + TRAIN + "model(x).backward()\nopt.step()\nopt.zero_grad()\n", tmp_path) == ["GF101"]
+    assert codes_of(text.replace("Encoder(), ", "nn.Linear(2, 2), "), tmp_path) == ["GF101"]
+    before = text.replace("= Encoder(), nn.Linear(2, 1)", "= Encoder(), nn.Linear(2, 1)\n        self.stem = nn.Linear(2, 2)")
+    assert codes_of(before.replace("with torch", "x = self.stem(x)\n        with torch"), tmp_path) == ["GF101"]
+
+
+def test_a_choice_that_is_only_handed_out_beside_what_learns_is_info(tmp_path: Path) -> None:
+    layers = "self.gate, self.out = nn.Linear(2, 2), nn.Linear(2, 2)"
+    (finding,) = findings_of(module(layers, "return self.out(x), self.gate(x).argmax(-1)"), tmp_path)
+    assert finding.severity is Severity.INFO and "may be cut off" in finding.message
+    assert codes_of(module(layers, "return self.out(x) * (self.gate(x) > 0)"), tmp_path) == ["GF101"]
+    assert codes_of(module(layers, "return self.out(self.gate(x).argmax(-1).float())"), tmp_path) == ["GF101"]

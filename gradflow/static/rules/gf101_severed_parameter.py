@@ -42,7 +42,7 @@ def _finding(facts: FileFacts, flow: ClassFlow, severed: Severed, cuts: list[Cut
     nearest = cuts[-1]
     code = next((cut.code for cut in cuts if cut.code != CODE), CODE)
     them, verb = ("it", "is") if len(paths) == 1 else ("them", "are")
-    severity, doubt = _severity(facts, flow, nearest)
+    severity, doubt = _severity(facts, flow, severed)
     may = "may be" if doubt and not flow.condition else verb
     helps = [f"to train {them}, {words_of(cut, site_of(cut))[1]}" for cut in reversed(cuts)]
     helps += _freezing(severed, cuts, them, every)
@@ -88,7 +88,7 @@ def _sites(flow: ClassFlow, severed: Severed, cuts: list[CutSite]) -> list[tuple
     return sites
 
 
-def _severity(facts: FileFacts, flow: ClassFlow, nearest: CutSite) -> tuple[Severity, str]:
+def _severity(facts: FileFacts, flow: ClassFlow, severed: Severed) -> tuple[Severity, str]:
     """How bad it is, and why that is not certain."""
     if flow.condition:
         return Severity.INFO, f"it depends on a flag, of which the source does not say the value: so it is where {flow.condition}"
@@ -96,6 +96,11 @@ def _severity(facts: FileFacts, flow: ClassFlow, nearest: CutSite) -> tuple[Seve
         return Severity.INFO, "no parameter of the class gets a gradient, and the file trains nothing: it may be meant for inference"
     if flow.strangers:
         return Severity.WARNING, "a base class is not known here, and may use the parameters in another way"
-    if nearest.reason is CutReason.NO_DERIVATIVE and not facts.trains:
-        return Severity.WARNING, "the file trains nothing: what is chosen by index or by a threshold may be trained in another way"
+    if facts.trains:
+        return Severity.ERROR, ""
+    if flow.cuts[severed.chain[-1]].reason is CutReason.NO_DERIVATIVE:
+        doubt = "the file trains nothing: what is chosen by index or by a threshold may be trained in another way"
+        return Severity.WARNING if severed.fed else Severity.INFO, doubt
+    if severed.whole:
+        return Severity.INFO, "nothing before that module is cut off, and the file trains nothing: it may be meant as frozen"
     return Severity.ERROR, ""
