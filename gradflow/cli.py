@@ -32,6 +32,7 @@ from gradflow.cli_pictures import (
     split_graph_words,
     write_picture,
 )
+from gradflow.cli_progress import progress
 from gradflow.cli_settings import add_screening, add_selection, output_of, seconds, seed, wants_json, whole, with_settings
 from gradflow.errors import GradflowError, InvariantError, TargetError, UsageError
 
@@ -267,7 +268,9 @@ def _audited(options: argparse.Namespace, rest: Sequence[str]) -> Report:
     order = order_of(options, rest)
     _check_output(options.output)
     screen = read_screen(options)
-    return screen.apply(joined(audit_script(order.spec, **order.options), options), name_of(order))
+    with progress(f"auditing {name_of(order)}", wanted=options.quiet_script or order.spec.is_attribute):
+        report = audit_script(order.spec, **order.options)
+    return screen.apply(joined(report, options), name_of(order))
 
 
 def _audit_many(parser: _Parser, options: argparse.Namespace, ours: Sequence[str], rest: Sequence[str]) -> int:

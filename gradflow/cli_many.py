@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from gradflow.cli_progress import progress
 from gradflow.errors import UsageError
 
 if TYPE_CHECKING:
@@ -42,17 +43,19 @@ def audit_all(orders: Sequence[Order], options: argparse.Namespace) -> tuple[Rep
     from gradflow.many import audit_many
 
     jobs = options.jobs or min(_MOST_JOBS, os.cpu_count() or 1, len(orders))
-    screen, done, reports = read_screen(options), 0, {}
+    screen, done = read_screen(options), 0
+    reports: dict[int, Report] = {}
 
     def tell(order: Order, report: Report) -> None:
         nonlocal screen, done
         screened = screen.apply(joined(report, options), name_of(order))
         screen, done = screen.after(), done + 1
-        reports[name_of(order)] = screened
+        reports[id(order)] = screened  # two targets may have one name and other arguments
         _say_line(f"[{done}/{len(orders)}] {name_of(order)}: {_in_a_word(screened)}")
 
-    found = audit_many(orders, jobs=jobs, memory=memory_limit(options.memory, jobs), said=tell)
-    return tuple(reports[name_of(order)] for order, _ in zip(orders, found, strict=True))
+    with progress(f"auditing {len(orders)} targets", wanted=options.quiet_script):
+        audit_many(orders, jobs=jobs, memory=memory_limit(options.memory, jobs), said=tell)
+    return tuple(reports[id(order)] for order in orders)
 
 
 def exit_code(reports: Sequence[Report], code_of: Callable[[Report], int]) -> int:

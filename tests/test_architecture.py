@@ -19,7 +19,7 @@ ROWS = (
     ("cli_freeze", "cli_many"),
     ("cli_orders",),
     ("cli_pictures", "cli_lint"),
-    ("cli_settings", "cli_screen"),
+    ("cli_settings", "cli_screen", "cli_progress"),
     ("many", "joining"),
     ("",),  # gradflow/__init__.py, which hands out the public names
     ("api", "linting", "freezing"),
