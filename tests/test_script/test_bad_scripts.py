@@ -98,6 +98,28 @@ def test_a_class_without_parameters_has_nothing_to_judge(tmp_path: Path) -> None
     assert run.sentence == "`Net` has no parameter that could be trained, so there is nothing to judge"
 
 
+def test_a_package_that_is_missing_is_named_with_what_pip_calls_it(tmp_path: Path) -> None:
+    run = audit_text(tmp_path, "import sys\nsys.modules['cv2'] = None\nimport cv2\n")
+    assert run.outcome == (2, "crashed")
+    assert run.sentence.endswith("it imports `cv2`, which is not installed: pip install opencv-python")
+
+
+def test_a_file_that_tries_its_model_on_a_gpu_has_its_classes_audited(tmp_path: Path) -> None:
+    text = """
+    from torch import nn
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lin = nn.Linear(4, 2)
+        def forward(self, x):
+            return self.lin(x)
+    raise RuntimeError("Found no NVIDIA driver on your system: no NVIDIA driver")
+    """
+    run = audit_text(tmp_path, text)
+    assert run.outcome == (0, "clean")
+    assert "needs CUDA, which is not to be had here" in run.document["notes"][0]
+
+
 @pytest.fixture(scope="module")
 def enough(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Seconds in which this machine, as busy as it is, surely gets to the first step of a program."""

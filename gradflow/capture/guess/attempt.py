@@ -103,6 +103,11 @@ class Failure:
         return f"{type(self.error).__name__}: {first[:160]}" if first else type(self.error).__name__
 
 
+def needs_cuda(error: BaseException) -> bool:
+    """Whether the error says that there is no GPU."""
+    return _CUDA.search(str(error)) is not None
+
+
 def attempt(make: Callable[[], Any], seconds: float) -> tuple[Any, Failure | None]:
     """(what `make` returned, None), or (None, how it failed). Its output and warnings are dropped; Ctrl-C passes through."""
     leaves = _Leaves()

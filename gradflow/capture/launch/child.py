@@ -23,6 +23,7 @@ from gradflow.capture.facts.source import show_from
 from gradflow.capture.launch.job import Ending, Job, Way, read, write_atomically
 from gradflow.capture.launch.leaving import ASK, PATIENCE, failure, flush, last_line
 from gradflow.capture.launch.main_module import run_file, run_module
+from gradflow.capture.launch.missing_package import missing_package
 from gradflow.capture.launch.rank import RankSession, watch_children
 from gradflow.capture.launch.surroundings import Surroundings
 from gradflow.capture.launch.target import Form, relative_posix
@@ -114,8 +115,13 @@ class Child:
         if crash is not None and is_ours(crash):
             return failure(crash)
         if crash is not None:
+            # Imported late: a program that runs to its end has no use for it.
+            from gradflow.capture.guess.attempt import needs_cuda
+
             text = format_theirs(crash)
-            return Ending(Way.CRASHED, self._recording(crash=text), last_line(text), text)
+            if needs_cuda(crash) and not session.backward_passes and not session.optimizers.seen:
+                return self._audit_classes(session, text)
+            return Ending(Way.CRASHED, self._recording(crash=text), missing_package(crash) or last_line(text), text)
         if code is not None and code != 0:
             return Ending(Way.EXITED, self._recording(), f"the program ended itself by sys.exit({_short(code)})")
         if session.backward_passes == 0:
@@ -145,6 +151,21 @@ class Child:
         if has_models(main):
             return self._audited(lambda: audit_file(main, self.job, self.target))
         return Ending(Way.REFUSED, None, "the program ran to its end and made no backward pass, so there is nothing to judge")
+
+    def _audit_classes(self, session: Session, text: str) -> Ending:
+        """What the file defines, where its own last lines try it out on a GPU that is not here."""
+        from gradflow.capture.launch.attribute import audit_file, has_models
+
+        main = sys.modules["__main__"]
+        crashed = Ending(Way.CRASHED, self._recording(crash=text), last_line(text), text)
+        session.uninstall()
+        if not has_models(main):
+            return crashed
+        ending = self._audited(lambda: audit_file(main, self.job, self.target))
+        if ending.recording is None:
+            return crashed
+        note = f"what the file itself runs needs CUDA, which is not to be had here ({last_line(text)}); its classes were audited"
+        return replace(ending, recording=replace(ending.recording, notes=(note, *ending.recording.notes)))
 
     def _audit_attribute(self) -> Ending:
         from gradflow.capture.launch.attribute import audit_attribute
