@@ -142,8 +142,9 @@ def _run_methods(machine: Interpreter, thing: Thing, result: ClassFlow) -> None:
         for value, state, _ in frame.returns:
             machine.heap = state.heap
             cut |= machine.flow(value).cut
-    result.beside = bool(cut & live & _mask(trained)) or machine.switched_by_flag or any(site.region for site in machine.cuts)
-    candidates = cut & ~live & _mask(trained) & ~machine.unclear & ~machine.frozen & ~machine.written & ~machine.escaped
+    meant = machine.unclear | machine.frozen | machine.written
+    result.beside = bool((cut | machine.doubtful) & live & _mask(trained) & ~meant)
+    candidates = cut & ~live & _mask(trained) & ~meant & ~machine.escaped
     if candidates:
         candidates &= ~_live_elsewhere(machine, thing, first)
         candidates &= ~machine.frozen & ~machine.written & ~machine.unclear & ~machine.escaped

@@ -213,12 +213,23 @@ class Functions(TorchCalls):
     def build(self, owner: Class, key: object, arguments: Arguments, node: ast.Call | None) -> Value:
         """A module of the package, with the attributes that its `__init__` makes."""
         thing = Thing(owner, key)
+        if self._is_built(thing, arguments):
+            return Value(0, (), thing)
         found = self.hierarchy.lineage(owner).method("__init__")
         if found is not None:
             was, self.building = self.building, True
             self.invoke(Bound(found[1], found[0].module, thing, None, found[0]), arguments, node)
             self.building = was
         return Value(0, (), thing)
+
+    def _is_built(self, thing: Thing, arguments: Arguments) -> bool:
+        """Whether an earlier round of a loop has built the same module, from arguments that no statement can have changed since."""
+        known = self.built_from.get(thing.key)
+        if known is not None and known == arguments and any(key[0] == thing.key for key, _ in self.heap.items()):
+            return True
+        if all(value.what is None or value.what.__class__ in _INERT for value in arguments.values):
+            self.built_from[thing.key] = arguments
+        return False
 
     def _plain_instance(self, owner: Class, arguments: Arguments, node: ast.Call) -> Value:
         lineage = self.hierarchy.lineage(owner)

@@ -198,11 +198,12 @@ class Machine:
         self.fed: set[int] = set()
         self.built: list[tuple[ast.Call, Module, str, bool]] = []
         self.building = False
+        self.built_from: dict[object, object] = {}
         self.work = 0
         self.assumed: dict[str, Any] = {}
         self.flags: dict[str, list[Any]] = {}
         self.cuts_met = 0
-        self.switched_by_flag = False
+        self.doubtful = 0
 
     def end(self) -> None:
         """Takes the circles apart in which frames and the functions that they define hold each other: then memory is free at once."""
@@ -218,6 +219,10 @@ class Machine:
         """The value that a flag is taken to have, `value` where nothing is assumed of it."""
         return Value(0, (), Const(self.assumed[flag])) if flag in self.assumed and not self.building else value
 
+    def evaluate(self, node: ast.expr) -> Value:
+        """What `node` may be."""
+        raise NotImplementedError
+
     def note_flag(self, test: ast.expr) -> None:
         """Notes a flag on which a cut depends, with the values that may make a difference."""
         while isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
@@ -227,7 +232,8 @@ class Machine:
             constant = test.comparators[0]
             test, values = (test.left, [constant.value]) if isinstance(constant, ast.Constant) else (test, [])
         own = isinstance(test, ast.Attribute) and isinstance(test.value, ast.Name) and test.value.id == "self" and test.attr != "training"
-        if own or isinstance(test, ast.Name):
+        # What a function inside gets under a name, or what a layer computed, is no flag of the class.
+        if (own or (isinstance(test, ast.Name) and len(self.frames) == 2)) and self.evaluate(test) == NOTHING:
             self.flags.setdefault(ast.unparse(test), values)
 
     def snapshot(self) -> State:
@@ -281,7 +287,9 @@ class Machine:
         return value if self.mode < 0 or not value.every else join(value.plain(), cut_by(value, self.mode))
 
     def note_met(self, value: Value) -> None:
-        """Notes the cuts behind which something takes part in an operation with what is live."""
+        """Notes the cuts behind which something takes part in an operation with what is live, and what a region may cut or not."""
+        if self.mode == UNKNOWN_MODE:
+            self.doubtful |= value.live
         if value.cuts and value.live:
             self.fed.update(chain[-1] for chain, _ in value.cuts)
 

@@ -239,7 +239,6 @@ class TorchCalls(Methods):
         if not isinstance(flag.what, Const):
             if node.args:
                 self.note_flag(node.args[0])
-                self.switched_by_flag = True
             return UNKNOWN_MODE
         off = bool(flag.what.value) is (reason is CutReason.INFERENCE_MODE)
         if off:
