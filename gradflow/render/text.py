@@ -14,7 +14,6 @@ from gradflow.render.summary import closing_sentence, count_verdicts, share
 from gradflow.render.tree import add_tree, module_count
 from gradflow.report import Finding, Outcome, Report, Severity
 from gradflow.verdict import Verdict
-from gradflow.views.subject import classes_of
 
 MANY_MODULES = 8
 """A model with more modules than this is shown as a tree."""
@@ -102,6 +101,8 @@ def _add_model(page: Page, report: Report, verbose: bool) -> None:
         page.add(Text("  ").append_text(strip))
         page.blank()
     if report.parameters and (verbose or module_count(report.parameters) > MANY_MODULES):
+        from gradflow.views.subject import classes_of  # a tenth of the time that linting one small file takes
+
         add_tree(page, report.parameters, classes_of(report), full=verbose)
         page.blank()
 

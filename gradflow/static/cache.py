@@ -32,10 +32,11 @@ class Imports(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What was found in one file. `given_up`: its classes that took too long to be followed."""
+    """What was found in one file. `given_up`: its classes that took too long to be followed; `hurried`: by the clock, and not by steps."""
 
     drafts: tuple[Draft, ...] = ()
     given_up: tuple[str, ...] = ()
+    hurried: bool = False
 
 
 @dataclass(slots=True)
@@ -60,7 +61,8 @@ class Cache:
             findings = from_document(entry["report"]).findings if entry["report"] else ()
         except (UsageError, KeyError, TypeError):
             return None
-        return Result(tuple(Draft(finding, word) for finding, word in zip(findings, entry["words"], strict=True)))
+        drafts = tuple(Draft(finding, word) for finding, word in zip(findings, entry["words"], strict=True))
+        return Result(drafts, tuple(entry["given_up"]))
 
     def see(self, files: Iterable[tuple[Path, bytes]]) -> None:
         """Notes the content of the files that are asked for, and forgets all results that rest on something which has changed."""
@@ -71,8 +73,8 @@ class Cache:
             self.changed = self.entries.pop(path, None) is not None or self.changed
 
     def store(self, path: str, result: Result) -> None:
-        """Keeps a result."""
-        if not self.place or result.given_up:
+        """Keeps a result, unless another run may have the time for more."""
+        if not self.place or result.hurried:
             return
         self.changed = True
         report = Report(Outcome.CLEAN, Target(TargetKind.SOURCE, path, ""), findings=tuple(draft.finding for draft in result.drafts))
@@ -80,6 +82,7 @@ class Cache:
             "content": self._hash(path),
             "report": to_document(report) if result.drafts else None,
             "words": [draft.unless_read for draft in result.drafts],
+            "given_up": list(result.given_up),
         }
 
     def store_imports(self, imports: Mapping[str, Imports]) -> None:

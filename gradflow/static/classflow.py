@@ -117,12 +117,11 @@ def _follow(machine: Interpreter, owner: Class) -> ClassFlow:
 
 def _forget_changing_constants(machine: Interpreter, owner: Class) -> None:
     """A flag that is set in more than one place has no value that the source shows."""
-    texts = [entry.module.source.text for entry in machine.hierarchy.lineage(owner).classes]
+    sources = {entry.module.source.path: entry.module.source for entry in machine.hierarchy.lineage(owner).classes}
     for key, value in list(machine.heap.items()):
-        if value.what.__class__.__name__ == "Const" and isinstance(key[1], str):
-            times = sum(len(re.findall(rf"\.{re.escape(key[1])}\s*(?::[^=\n]+)?=(?!=)", text)) for text in dict.fromkeys(texts))
-            if times != 1:
-                machine.heap[key] = Value()
+        constant = value.what.__class__.__name__ == "Const" and isinstance(key[1], str)
+        if constant and sum(source.assigned[f".{key[1]}"] for source in sources.values()) != 1:
+            machine.heap[key] = Value()
 
 
 def _run_methods(machine: Interpreter, thing: Thing, result: ClassFlow) -> None:

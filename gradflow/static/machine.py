@@ -253,7 +253,10 @@ class Machine:
     def tick(self) -> None:
         """Counts work. Raises GivenUp beyond MOST_WORK, or when the time for the file is over."""
         self.work += 1
-        if self.work > MOST_WORK or (self.work % 256 == 0 and monotonic() > self.relevance.deadline):
+        if self.work > MOST_WORK:
+            raise GivenUp
+        if self.work % 256 == 0 and monotonic() > self.relevance.deadline:
+            self.relevance.hurried = True
             raise GivenUp
 
     def cut_number(self, reason: CutReason, node: ast.AST, label: str = "", *, region: bool = False, code: str = "GF101") -> int:

@@ -50,7 +50,9 @@ class Reader:
         module: Module | None = package.kept(str(path))
         source = module.source if module is not None else parse_source(data, str(path), shown_path(path))
         self._relevance.given_up.clear()
-        return Result(tuple(analyse(source, self._relevance)), tuple(self._relevance.given_up))
+        self._relevance.hurried = False
+        drafts = tuple(analyse(source, self._relevance))
+        return Result(drafts, tuple(self._relevance.given_up), self._relevance.hurried)
 
     def read_all(self, files: Sequence[tuple[Path, bytes]]) -> Read:
         """What is found in all of these files."""
@@ -108,7 +110,17 @@ def _no_collection() -> Iterator[None]:
         yield
     finally:
         if was:
-            gc.enable()
+            _enable_collection()
+
+
+def _enable_collection() -> None:
+    """Goes on searching for cycles, without a first search through all that was made meanwhile: it counts as long known."""
+    if gc.get_freeze_count():
+        gc.enable()  # what the program itself has frozen has to stay so
+        return
+    gc.freeze()
+    gc.enable()
+    gc.unfreeze()
 
 
 def _relevance() -> Relevance:

@@ -8,6 +8,7 @@ import json
 import re
 import tokenize
 import warnings
+from collections import Counter
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
@@ -19,6 +20,7 @@ CONTEXT = 3
 
 
 TOKEN = re.compile(r"\.?[A-Za-z_]\w*\(?")
+_ASSIGNED = re.compile(r"(^[ \t]+|\.)(\w+)(?=[ \t]*(?::[^=\n]+)?=(?!=))", re.MULTILINE)
 
 
 class UnreadableSource(Exception):
@@ -41,6 +43,7 @@ class Source:
     lines: list[str] = field(default_factory=list)
     _offsets: list[int] = field(default_factory=list)
     _tokens: dict[int, frozenset[str]] = field(default_factory=dict)
+    _assigned: Counter[str] | None = None
 
     def line(self, number: int) -> str:
         """Line `number`, from 1; empty beyond the end."""
@@ -68,6 +71,14 @@ class Source:
         if known is None:
             known = self._tokens[id(node)] = frozenset(TOKEN.findall(self.segment(node)))
         return known
+
+    @property
+    def assigned(self) -> Counter[str]:
+        """How often each name is assigned to: `.name` of an object, and `name` where the line begins with it, in a class or a call."""
+        if self._assigned is None:
+            found = _ASSIGNED.findall(self.text)
+            self._assigned = Counter(f".{name}" if before == "." else name for before, name in found)
+        return self._assigned
 
     def site(self, node: ast.AST, function: str, *, header: bool = False) -> Site:
         """The place of `node`; with `header` only its first line, as of a `with` block."""

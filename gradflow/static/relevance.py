@@ -60,7 +60,7 @@ class Relevance(Callees):
     """Answers are worked out once for each class and function.
 
     `severs` is told which classes turned out to cut off parts of their own, `given_up` the names of those of this file that took too long;
-    `deadline`, a time of `time.monotonic`, ends the search in this file.
+    `deadline`, a time of `time.monotonic`, ends the search in this file, and `hurried` says that it has: another run may see more.
     """
 
     def __init__(self, hierarchy: Hierarchy) -> None:
@@ -68,6 +68,7 @@ class Relevance(Callees):
         self.severs: dict[Class, bool] = {}
         self.deadline = inf
         self.given_up: list[str] = []
+        self.hurried = False
         self._inert: dict[tuple[int, Class | None], bool] = {}
         self._builders: dict[int, bool] = {}
         self._plain: dict[int, bool] = {}
@@ -190,9 +191,8 @@ class Relevance(Callees):
         """Whether a class attribute has other values too: in a subclass of the same file, or set on an object."""
         key = (owner, name)
         if key not in self._set:
-            pattern = re.compile(rf"(?:^[ \t]+|\.){re.escape(name)}[ \t]*(?::[^=\n]+)?=(?!=)", re.MULTILINE)
-            texts = {entry.module.source.text for entry in self.hierarchy.lineage(owner).classes}
-            self._set[key] = sum(len(pattern.findall(text)) for text in texts if name in text) > 1
+            sources = {entry.module.source.path: entry.module.source for entry in self.hierarchy.lineage(owner).classes}
+            self._set[key] = sum(source.assigned[name] + source.assigned[f".{name}"] for source in sources.values()) > 1
         return self._set[key]
 
     # Classes

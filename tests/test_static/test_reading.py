@@ -19,6 +19,7 @@ from gradflow.static.classes import Hierarchy
 from gradflow.static.files import files_of
 from gradflow.static.lint import Lookout, lint_paths
 from gradflow.static.names import Package
+from gradflow.static.parallel import Read
 from gradflow.static.read import UnreadableSource, decode, parse_source
 from gradflow.static.relevance import Relevance
 
@@ -156,17 +157,27 @@ def test_mutated_sources_are_read_without_a_crash(seed: int) -> None:
     assert [draft.finding.code for draft in drafts].count("GF000") == broken
 
 
-def test_a_class_that_takes_too_long_is_named_in_a_note_and_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+GIVEN_UP = "`model.py`: `Model` took too long to follow, so nothing is known of where gradients stop in there"
+
+
+def test_a_class_for_which_the_time_is_over_is_named_in_a_note_and_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("model.py").write_text(FAULT, "utf-8")
-    monkeypatch.setattr("gradflow.static.analyse.LONGEST", -1.0)
-    monkeypatch.setattr("gradflow.static.machine.MOST_WORK", 10)
-    linted = lint_paths(["model.py"], Lookout(cache="cache"))
-    assert linted.findings == ()
-    assert linted.notes == ("`model.py`: `Model` took too long to follow, so nothing is known of where gradients stop in there",)
-    monkeypatch.undo()
-    monkeypatch.chdir(tmp_path)
+    Path("model.py").write_text(FAULT.replace("        return", "        x = x + 1\n" * 100 + "        return"), "utf-8")
+    with monkeypatch.context() as hurry:
+        hurry.setattr("gradflow.static.analyse.LONGEST", -1.0)
+        linted = lint_paths(["model.py"], Lookout(cache="cache"))
+    assert (linted.findings, linted.notes) == ((), (GIVEN_UP,))
     assert [finding.code for finding in lint_paths(["model.py"], Lookout(cache="cache")).findings] == ["GF101"]
+
+
+def test_a_class_that_takes_too_many_steps_is_named_from_the_cache_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("gradflow.static.machine.MOST_WORK", 10)
+    Path("model.py").write_text(FAULT, "utf-8")
+    linted = lint_paths(["model.py"], Lookout(cache="cache"))
+    assert (linted.findings, linted.notes) == ((), (GIVEN_UP,))
+    monkeypatch.setattr("gradflow.static.lint.read_all", lambda files, jobs: pytest.fail("read anew") if files else Read([], {}))
+    assert lint_paths(["model.py"], Lookout(cache="cache")) == linted
 
 
 def test_what_rests_on_a_changed_file_is_read_anew_even_after_that_file_was_linted_alone(tmp_path: Path) -> None:
