@@ -108,7 +108,8 @@ def test_a_command_whose_gradflow_is_killed_leaves_no_rank(tmp_path: Path) -> No
 
 def test_a_seed_reaches_every_source_of_random_numbers_in_every_process(tmp_path: Path) -> None:
     # one write a process: what two of them print at the same time must not run into each other
-    show = "import os, random, numpy, torch\nos.write(1, f'drew {random.random()} {numpy.random.rand()} {torch.rand(1).item()}\\n'.encode())\n"
+    show = "import os, random, numpy, torch\n"
+    show += "os.write(1, f'drew {random.random()} {numpy.random.rand()} {torch.rand(1).item()}\\n'.encode())\n"
     write(tmp_path, show + CLEAN)
 
     def drawn(*words: str) -> set[str]:
