@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 from gradflow import __version__
 from gradflow.cli_freeze import add_freeze, run_freeze
 from gradflow.cli_lint import HELP, add_lint_options, run_lint
-from gradflow.cli_many import add_many, audit_all, exit_code, is_folder, table_words
+from gradflow.cli_many import add_many, audit_all, check_pictures, exit_code, is_folder, table_words, write_page
 from gradflow.cli_pictures import (
     PICTURES,
     add_audit_pictures,
@@ -48,11 +48,12 @@ LEVELS = ("error", "warning", "never")
 
 TARGET_HELP = """\
 TARGET is one of
-  file.py ARGS ...        a training script, run as `python file.py ARGS ...`; all that follows it is the script's own
+  file.py ARGS ...        a training script, run as `python file.py ARGS ...`; all that follows it is the script's own. If it trains
+                          nothing, the model that it calls, holds or defines
   notebook.ipynb          a notebook: its code cells, in order
   -m pkg.mod ARGS ...     a module, run as `python -m pkg.mod ARGS ...`
   -- COMMAND ...          a command that starts Python, as `-- torchrun --nproc-per-node 2 train.py`; all its processes are audited
-  file.py:attr            a model: an nn.Module class, an instance, or a function that makes one, called without arguments
+  file.py:attr            a model: an nn.Module class, an instance, or a function that makes one; what is not given is guessed
   models/                 a directory: each of its files that defines or trains a model
   pkg.mod:attr            the same, in a module that is imported from the working directory
 
@@ -173,7 +174,7 @@ def _add_run_options(parser: _Parser) -> None:
     parser.option("--init", default="", metavar="ARGS", help=init)
     parser.option("--eval", action="store_true", help="audit a model in eval mode")
     parser.option("--loss", default="", metavar="FILE.py:FUNCTION", help="loss of a model: loss(output) or loss(model, output)")
-    parser.option("--fake", action="store_true", help="compute no values, for models larger than memory; alone above 500M parameters")
+    parser.option("--fake", action="store_true", help="compute no values, for models larger than memory; by itself above 500M parameters")
     parser.option("--batch", type=whole, default=None, metavar="N", help="batch size of a model's inputs, however they were found")
     parser.option("--seq", type=whole, default=None, metavar="N", help="length of a model's sequences: the second dimension of 2 or 3")
     parser.option("--seed", type=seed, default=None, metavar="N", help="seed random, numpy and torch with N before the script begins")
@@ -269,7 +270,7 @@ def _audited(options: argparse.Namespace, rest: Sequence[str]) -> Report:
     _check_output(options.output)
     screen = read_screen(options)
     with progress(f"auditing {name_of(order)}", wanted=options.quiet_script or order.spec.is_attribute):
-        report = audit_script(order.spec, **order.options)
+        report = audit_script(order.spec, **order.options, memory=(getattr(options, "memory", None) or 0) * 2**30)
     return screen.apply(joined(report, options), name_of(order))
 
 
@@ -277,6 +278,7 @@ def _audit_many(parser: _Parser, options: argparse.Namespace, ours: Sequence[str
     """Audits the files of a directory, or the targets that the settings list."""
     from gradflow.cli_orders import order_of, orders_of_folder
 
+    check_pictures(options)
     if rest:
         orders = orders_of_folder(options, rest[0])
     else:
@@ -285,6 +287,7 @@ def _audit_many(parser: _Parser, options: argparse.Namespace, ours: Sequence[str
     _check_output(options.output)
     reports = audit_all(orders, options)
     _write(_rendered(reports, options), options.output)
+    write_page(reports, options.html)
     return exit_code(reports, _exit_code)
 
 

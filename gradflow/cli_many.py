@@ -58,6 +58,26 @@ def audit_all(orders: Sequence[Order], options: argparse.Namespace) -> tuple[Rep
     return tuple(reports[id(order)] for order in orders)
 
 
+def write_page(reports: Sequence[Report], place: str) -> None:
+    """Writes the page of all reports, where one was asked for."""
+    if place:
+        from gradflow.cli_pictures import write_bytes
+        from gradflow.pictures import pages
+
+        write_bytes(place, pages(reports).encode())
+
+
+def check_pictures(options: argparse.Namespace) -> None:
+    """Returns if no picture is asked for that can only show one program.
+
+    Raises:
+        UsageError: one is.
+    """
+    asked = [f"--{suffix}" for suffix in ("svg", "png", "pdf", "dot") if getattr(options, suffix)]
+    if asked:
+        raise UsageError(f"{asked[0]}: a picture shows one program, and these are several; `--html FILE` writes a page of all")
+
+
 def exit_code(reports: Sequence[Report], code_of: Callable[[Report], int]) -> int:
     """1 where a target has findings, else 2 where one could not be audited, else 0."""
     codes = [code_of(report) for report in reports]

@@ -96,3 +96,12 @@ def test_a_warm_process_that_dies_ends_the_waiting() -> None:
         warm._process.kill()
         assert warm.start("time", "no job", null, null, null).wait(60) == -9
         os.close(null)
+
+
+def test_several_targets_have_one_page_and_no_picture(folder: Path) -> None:
+    (folder / "two").mkdir()
+    (folder / "two" / "whole.py").write_text((folder / "models" / "whole.py").read_text())
+    refused = run(folder, "two", "--svg", "x.svg")
+    assert (refused.returncode, "a picture shows one program" in refused.stderr) == (2, True)
+    assert run(folder, "two", "--html", "all.html").returncode == 0
+    assert "whole.py" in (folder / "all.html").read_text("utf-8")
