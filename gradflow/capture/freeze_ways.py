@@ -145,16 +145,44 @@ def _called(module: Module) -> list[Module]:
 
 @contextmanager
 def counted(sizes: dict[int, int], kept_anyway: set[int]) -> Iterator[None]:
-    """Fills `sizes` (bytes, by address) with what autograd keeps for the backward pass."""
+    """Keeps `sizes` (bytes, by address) to what autograd holds for the backward pass at the moment.
 
-    def pack(value: torch.Tensor) -> torch.Tensor:
+    What is cut off from the loss is let go during the forward pass already, and its memory may be given to another tensor.
+    """
+    holders: dict[int, int] = {}
+
+    def pack(value: torch.Tensor) -> _Kept:
         address = address_of(value)
-        if address and address not in kept_anyway:
-            sizes[address] = value.untyped_storage().nbytes()
-        return value
+        if not address or address in kept_anyway:
+            return _Kept(value, _nothing)
+        sizes[address] = value.untyped_storage().nbytes()
+        holders[address] = holders.get(address, 0) + 1
+        return _Kept(value, lambda: let_go(address))
 
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda value: value):
+    def let_go(address: int) -> None:
+        holders[address] -= 1
+        if not holders[address]:
+            del sizes[address], holders[address]
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda kept: kept.value):
         yield
+
+
+class _Kept:
+    """A tensor as autograd holds it; `let_go` is called when it does no more."""
+
+    __slots__ = ("let_go", "value")
+
+    def __init__(self, value: torch.Tensor, let_go: Callable[[], None]) -> None:
+        self.value = value
+        self.let_go = let_go
+
+    def __del__(self) -> None:
+        self.let_go()
+
+
+def _nothing() -> None:
+    """Of memory that is there anyway nothing is let go."""
 
 
 def address_of(value: torch.Tensor) -> int:
