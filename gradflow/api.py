@@ -141,8 +141,8 @@ def audit_script(
         warm: a process that forks the child; by default a Python of its own is started.
         memory: bytes that the child may hold, 0 without a limit.
     """
-    target = describe(spec, steps=steps, inputs=[text for text, _ in inputs], loss=loss, seed=seed, compiles=compiles, scale=scale)
-    target = replace(target, reproduce=_with_model_words(target.reproduce, init, evaluates))
+    texts = [text for text, _ in inputs]
+    target = describe(spec, steps=steps, inputs=texts, loss=loss, seed=seed, compiles=compiles, scale=scale, init=init, evaluates=evaluates)
     try:
         ending = run_target(
             spec,
@@ -176,9 +176,15 @@ def describe(
     seed: int | None = None,
     compiles: bool = False,
     scale: Scale = AS_IT_IS,
+    init: str = "",
+    evaluates: bool = False,
 ) -> Target:
     """The target as the report names it, with the command line that audits it again."""
     words = ["gradflow", "audit"]
+    if init:
+        words += ["--init", init]
+    if evaluates:
+        words.append("--eval")
     if steps != DEFAULT_STEPS:
         words += ["--steps", str(steps)]
     for text in inputs:
@@ -199,11 +205,6 @@ def describe(
             file = ""
     kind = TargetKind.MODULE if spec.is_attribute else _KINDS.get(spec.form, TargetKind.SCRIPT)
     return Target(kind, relative_posix(file), shlex.join([*words, *spec.words]))
-
-
-def _with_model_words(command: str, init: str, evaluates: bool) -> str:
-    words = [*(("--init", init) if init else ()), *(("--eval",) if evaluates else ())]
-    return command if not words else command.replace("gradflow audit", f"gradflow audit {shlex.join(words)}", 1)
 
 
 _KINDS = {Form.NOTEBOOK: TargetKind.NOTEBOOK, Form.COMMAND: TargetKind.COMMAND}

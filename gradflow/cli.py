@@ -285,7 +285,7 @@ def _audit_many(parser: _Parser, options: argparse.Namespace, ours: Sequence[str
         tables = [table_words(table, folder) for folder, table in options.targets]
         orders = [order_of(parser.parse_args([*ours, *words]), target) for words, target in tables]
     _check_output(options.output)
-    reports = audit_all(orders, options)
+    reports = audit_all(orders, options, _say)
     _write(_rendered(reports, options), options.output)
     write_page(reports, options.html)
     return exit_code(reports, _exit_code)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -32,8 +31,8 @@ def is_folder(rest: Sequence[str]) -> bool:
     return len(rest) == 1 and os.path.isdir(rest[0]) and not os.path.isfile(os.path.join(rest[0], "__main__.py"))
 
 
-def audit_all(orders: Sequence[Order], options: argparse.Namespace) -> tuple[Report, ...]:
-    """The screened reports on all targets; each is told on standard error as it comes.
+def audit_all(orders: Sequence[Order], options: argparse.Namespace, say: Callable[[str], None]) -> tuple[Report, ...]:
+    """The screened reports on all targets; `say` is told of each as it comes.
 
     Raises:
         UsageError: an option that goes with one target only.
@@ -51,7 +50,7 @@ def audit_all(orders: Sequence[Order], options: argparse.Namespace) -> tuple[Rep
         screened = screen.apply(joined(report, options), name_of(order))
         screen, done = screen.after(), done + 1
         reports[id(order)] = screened  # two targets may have one name and other arguments
-        _say_line(f"[{done}/{len(orders)}] {name_of(order)}: {_in_a_word(screened)}")
+        say(f"[{done}/{len(orders)}] {name_of(order)}: {_in_a_word(screened)}")
 
     with progress(f"auditing {len(orders)} targets", wanted=options.quiet_script):
         audit_many(orders, jobs=jobs, memory=memory_limit(options.memory, jobs), said=tell)
@@ -119,9 +118,3 @@ def _in_a_word(report: Report) -> str:
     if report.outcome.value in ("clean", "findings", "partial"):
         return found or "clean"
     return f"{report.outcome.value}: {report.message}" if report.message else report.outcome.value
-
-
-def _say_line(text: str) -> None:
-    encoding = sys.stderr.encoding or "ascii"
-    sys.stderr.write(f"gradflow: {text}\n".encode(encoding, "backslashreplace").decode(encoding))
-    sys.stderr.flush()

@@ -69,7 +69,5 @@ def _interruptible(pool: ThreadPoolExecutor) -> Iterator[ThreadPoolExecutor]:
     """The pool; on an error or Ctrl-C what has not begun is given up."""
     try:
         yield pool
-    except BaseException:
-        pool.shutdown(wait=True, cancel_futures=True)
-        raise
-    pool.shutdown()
+    finally:
+        pool.shutdown(cancel_futures=True)  # when all has come, nothing is left to cancel

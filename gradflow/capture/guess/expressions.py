@@ -29,11 +29,12 @@ def namespace(scope: Mapping[str, Any]) -> dict[str, Any]:
         "SimpleNamespace": types.SimpleNamespace,
     }
     package = sys.modules.get(scope.get("__package__") or "")
-    beside = {name: value for name, value in vars(package).items() if _is_model(value)} if package is not None else {}
+    beside = {name: value for name, value in vars(package).items() if is_model(value)} if package is not None else {}
     return {**usual, **beside, **scope}
 
 
-def _is_model(value: Any) -> bool:
+def is_model(value: Any) -> bool:
+    """Whether the value is a class of models."""
     return isinstance(value, type) and issubclass(value, torch.nn.Module)
 
 

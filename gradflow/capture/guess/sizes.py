@@ -100,3 +100,12 @@ def _first(names: tuple[str, ...], sources: list[Mapping[str, Any]]) -> int:
             if isinstance(value, int) and not isinstance(value, bool) and value > 0:
                 return value
     return 0
+
+
+def node_features(model: torch.nn.Module, sizes: Sizes) -> int:
+    """How many features a node of a graph has: what the first layer that says so takes, else the usual width."""
+    for layer in model.modules():
+        found = getattr(layer, "in_channels", None) or getattr(layer, "in_features", None)
+        if isinstance(found, int) and found > 0:
+            return found
+    return sizes.width

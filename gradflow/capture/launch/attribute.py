@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from gradflow.capture.fake import FakeMode, build, fake_mode
+from gradflow.capture.guess.expressions import is_model
 from gradflow.capture.guess.target import model_classes, subject_of
 from gradflow.capture.launch.guessed import Guess, called_with, guess_file, guess_inputs, guess_subject
 from gradflow.capture.launch.inputs import InputSpec, build_inputs
@@ -176,15 +177,11 @@ def _find(module: ModuleType, spec: TargetSpec) -> Any:
     found: Any = module
     for part in spec.attribute.split("."):
         if not hasattr(found, part):
-            models = sorted(name for name, value in vars(module).items() if _is_model(value) and value.__module__ == module.__name__)
+            models = sorted(name for name, value in vars(module).items() if is_model(value) and value.__module__ == module.__name__)
             there = f"; it has {', '.join(models)}" if models else ""
             raise TargetError(f"`{spec.place}` has no `{spec.attribute}`{there}")
         found = getattr(found, part)
     return found
-
-
-def _is_model(value: Any) -> bool:
-    return isinstance(value, type) and issubclass(value, torch.nn.Module)
 
 
 def _build(found: Any, job: Job) -> torch.nn.Module:

@@ -13,6 +13,7 @@ from typing import Any
 
 from gradflow.capture.guess import usual
 from gradflow.capture.guess.attempt import attempt
+from gradflow.capture.guess.expressions import is_model
 from gradflow.capture.guess.small import ONLY_DEPTH, SMALL, is_larger, smaller_sizes
 from gradflow.capture.guess.subject import Construction, Subject, parameters_of, required
 
@@ -55,9 +56,7 @@ def _config_classes(subject: Subject, entry: inspect.Parameter) -> list[type]:
     if CONFIG.match(entry.name):
         own = [value for name, value in subject.scope.items() if isinstance(value, type) and _CONFIG_CLASS.search(name)]
         found += sorted(own, key=lambda value: value.__module__ != subject.cls.__module__)
-    plain = [
-        value for value in found if isinstance(value, type) and value.__module__ not in ("builtins", "typing") and not _is_model(value)
-    ]
+    plain = [value for value in found if isinstance(value, type) and value.__module__ not in ("builtins", "typing") and not is_model(value)]
     return list(dict.fromkeys(plain))
 
 
@@ -67,12 +66,6 @@ def _classes_of(hint: Any, scope: dict[str, Any]) -> list[Any]:
         return [scope[name] for name in names if isinstance(scope.get(name), type)]
     arguments = typing.get_args(hint)
     return [hint] if isinstance(hint, type) else [one for one in arguments if isinstance(one, type)]
-
-
-def _is_model(value: type) -> bool:
-    import torch
-
-    return issubclass(value, torch.nn.Module)
 
 
 def _shrunk(made: type, subject: Subject) -> Iterator[str]:

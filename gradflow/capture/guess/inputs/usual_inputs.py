@@ -13,7 +13,7 @@ import torch
 
 from gradflow.capture.guess.call import Call
 from gradflow.capture.guess.first_layer import input_of_first_layer
-from gradflow.capture.guess.sizes import Sizes, sizes_of
+from gradflow.capture.guess.sizes import Sizes, node_features, sizes_of
 from gradflow.capture.guess.subject import Construction, Subject, parameters_of, required
 from gradflow.capture.guess.usual import annotation_of
 
@@ -121,14 +121,6 @@ def _as_graph(given: tuple[tuple[str, str], ...], sizes: Sizes, model: torch.nn.
     if not any(re.search(r"edge_(index|indices)$|^edges$|^(adj|adjacency)", name) for name, _ in given):
         return given
     return tuple(
-        (name, f"float32[8,{_node_features(model, sizes)}]") if index == 0 and not name.startswith(("edge", "adj")) else (name, text)
+        (name, f"float32[8,{node_features(model, sizes)}]") if index == 0 and not name.startswith(("edge", "adj")) else (name, text)
         for index, (name, text) in enumerate(given)
     )
-
-
-def _node_features(model: torch.nn.Module, sizes: Sizes) -> int:
-    for layer in model.modules():
-        found = getattr(layer, "in_channels", None) or getattr(layer, "in_features", None)
-        if isinstance(found, int) and found > 0:
-            return found
-    return sizes.width

@@ -10,7 +10,7 @@ import torch
 from gradflow.capture.guess.attempt import Failure
 from gradflow.capture.guess.call import Call, shape_of
 from gradflow.capture.guess.mend_call.spoken import spoken_arguments
-from gradflow.capture.guess.sizes import Sizes
+from gradflow.capture.guess.sizes import Sizes, node_features
 
 _FIELDS = {
     "x": "float32[8,{d}]",
@@ -42,7 +42,7 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
             missing = re.findall(r"attribute '(\w+)'", message)
             chosen = dict.fromkeys([*("x", "edge_index", "batch"), *fields, *(field for field in missing if field in _FIELDS)])
             yield call.with_argument(
-                name, f"Data({', '.join(f'{field}={_FIELDS[field].format(d=_node_width(model, sizes))}' for field in chosen)})"
+                name, f"Data({', '.join(f'{field}={_FIELDS[field].format(d=node_features(model, sizes))}' for field in chosen)})"
             )
         if shape_of(text) is not None and re.search(r"list|tuple|iterable|sequence", message) and not text.startswith("["):
             yield call.with_argument(name, f"[{text}, {text}]")
@@ -55,11 +55,3 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
         if re.search(r"'(int|float|str|bool|NoneType)' object (has no attribute|is not)", message) and shape_of(text) is None:
             yield call.with_argument(name, f"int64[{sizes.batch}]<2")
             yield call.with_argument(name, f"float32[{sizes.batch},{sizes.width}]")
-
-
-def _node_width(model: torch.nn.Module, sizes: Sizes) -> int:
-    for layer in model.modules():
-        found = getattr(layer, "in_channels", None) or getattr(layer, "in_features", None)
-        if isinstance(found, int) and found > 0:
-            return found
-    return sizes.width
