@@ -32,7 +32,7 @@ from gradflow.capture.guess.sizes import sizes_of
 from gradflow.capture.guess.subject import Construction, Subject
 from gradflow.capture.surrogate import floats_in
 
-_TRIES_TO_BUILD, _TRIES_TO_CALL, _PROPOSALS = 60, 60, 4
+_TRIES_TO_BUILD, _TRIES_TO_CALL, _PROPOSALS = 60, 60, 8
 _SECONDS_TO_BUILD, _SECONDS_TO_CALL, _SECONDS_TO_MEND = 8.0, 10.0, 15.0
 _DEEPEST, _SHARE_OF_A_PART = 2, 0.3
 """Models that wait in each other, and what part of the time that is left one of their parts may take."""
@@ -42,7 +42,7 @@ _MOST_PARAMETERS = 200_000_000
 
 _MOST_ELEMENTS = 20_000_000
 """Numbers in the inputs of one call: more cannot be interrupted in time."""
-_MENDS = 16
+_MENDS = 24
 """Ways of mending one failure that are tried, the surest first."""
 
 T = TypeVar("T")
@@ -229,27 +229,23 @@ def configuration_classes(made: Any) -> dict[str, type]:
 
 def find_call(model: torch.nn.Module, construction: Construction, subject: Subject | None, deadline: Deadline) -> Call | Failure:
     """A call of the model that gives floating tensors, or the failure of the most trusted one."""
-    first: Failure | None = None
     seen: set[tuple[tuple[str, ...], bool]] = set()
     sizes = sizes_of(model, construction)
+    waiting = _Line(itertools.islice(inputs.propose(model, construction, subject), _PROPOSALS))
+    first: Failure | None = None
     tries = 0
-    for number, proposed in enumerate(inputs.propose(model, construction, subject)):
-        if number >= _PROPOSALS + 4:
-            break
-        todo = _Line(proposed)
-        while todo and tries < _TRIES_TO_CALL and deadline.left():
-            call = todo.pop()
-            if (call.options, call.evaluating) in seen or call.elements > _MOST_ELEMENTS:
-                continue
-            seen.add((call.options, call.evaluating))
-            tries += 1
-            failure = try_call(model, call, min(_SECONDS_TO_CALL, deadline.left()))
-            if failure is None:
-                return call
-            if failure.is_final:
-                return failure
-            first = first or failure
-            todo.put(mended_calls(call, failure, model, sizes), failure)
+    while tries < _TRIES_TO_CALL and deadline.left() and (call := waiting.pop()) is not None:
+        if (call.options, call.evaluating) in seen or call.elements > _MOST_ELEMENTS:
+            continue
+        seen.add((call.options, call.evaluating))
+        tries += 1
+        failure = try_call(model, call, min(_SECONDS_TO_CALL, deadline.left()))
+        if failure is None:
+            return call
+        if failure.is_final:
+            return failure
+        first = first or failure
+        waiting.put(mended_calls(call, failure, model, sizes), failure)
     return first or Failure(TypeError("its forward takes nothing that could be guessed"), ())
 
 
@@ -259,19 +255,19 @@ def _few(mended: Iterable[T]) -> list[T]:
 
 
 class _Line:
-    """The calls that wait to be tried: those mended from a try that got further through the model first, then from one that failed at a new
-    place, then in the order of their rules."""
+    """The calls that wait to be tried: those proposed first, as they are, then those mended from a try that got further through the model,
+    then from one that failed at a new place, then in the order of their rules."""
 
-    def __init__(self, first: Call) -> None:
-        self._waiting: list[tuple[tuple[int, int, int, int], Call]] = [((0, 0, 0, 0), first)]
+    def __init__(self, proposed: Iterable[Call]) -> None:
+        self._proposed = iter(proposed)
+        self._waiting: list[tuple[tuple[int, int, int, int], Call]] = []
         self._places: set[Place] = set()
         self._failures = 0
 
-    def __len__(self) -> int:
-        return len(self._waiting)
-
-    def pop(self) -> Call:
-        return heapq.heappop(self._waiting)[1]
+    def pop(self) -> Call | None:
+        """The next one, None where none is left."""
+        proposed = next(self._proposed, None)
+        return proposed or (heapq.heappop(self._waiting)[1] if self._waiting else None)
 
     def put(self, mended: Iterable[Call], failure: Failure) -> None:
         self._failures += 1

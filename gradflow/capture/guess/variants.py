@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import torch
 
 from gradflow.capture.guess.call import Call, Shape
+from gradflow.capture.guess.inputs.dimensions import dimensions_of
 from gradflow.capture.guess.inputs.usual_inputs import usual_input
 from gradflow.capture.guess.mend_call import mended as mended_calls
 from gradflow.capture.guess.search import Deadline, try_call
@@ -71,7 +72,10 @@ def _optional(model: torch.nn.Module, call: Call, sizes: Sizes) -> Iterator[tupl
     """The arguments that were left out and may be tensors, each with the usual text of its name."""
     given = call.given()
     names = [
-        (entry.name, usual_input(entry.name, annotation_of(entry), sizes))
+        (
+            entry.name,
+            dimensions_of(model, entry.name, annotation_of(entry), sizes) or usual_input(entry.name, annotation_of(entry), sizes),
+        )
         for entry in parameters_of(model.forward).values()
         if entry.name not in given and entry.default is not inspect.Parameter.empty and not _NOT_A_TENSOR.search(entry.name)
     ]

@@ -1,4 +1,4 @@
-"""What a built model may be called with, one rule a file: what somebody has written down first, then names, then the first layer."""
+"""What a built model may be called with, one rule a file: what is written down first, then what the code reads, then names."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import torch
 
 from gradflow.capture.guess.call import Call
-from gradflow.capture.guess.inputs import own_shapes, time_series, usual_inputs, written
+from gradflow.capture.guess.inputs import dimensions, own_shapes, time_series, usual_inputs, written
 from gradflow.capture.guess.subject import Construction, Subject
 
-RULES = (written.propose, own_shapes.propose, time_series.propose, usual_inputs.propose, written.propose_further)
+RULES = (written.propose, own_shapes.propose, time_series.propose, dimensions.propose, usual_inputs.propose, written.propose_further)
 
 
 def propose(model: torch.nn.Module, construction: Construction, subject: Subject | None) -> Iterator[Call]:

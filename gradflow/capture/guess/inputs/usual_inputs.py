@@ -36,6 +36,7 @@ _USUAL: tuple[tuple[str, str], ...] = (
         r"|tgt|trg|prompt|question|answer|seqs?|sequences?)$",
         "int64[{b},{t}]<{v}",
     ),
+    (r"^timesteps?_|_timesteps?$", "int64[{b}]<10"),
     (r"^(t|ts|time|timesteps?|times|time_steps?|steps?|noise_level|sigma|noise_labels|time_cond|diffusion_step)$", "int64[{b}]<10"),
     (r"^(labels?|targets?|y|gt|ground_truth|class_labels|class_ids|cls|classes|c)$", "int64[{b}]<{k}"),
     (r"encoder_hidden_states|hidden_states?", "float32[{b},{t},{d}]"),
@@ -60,7 +61,7 @@ _USUAL: tuple[tuple[str, str], ...] = (
 def propose(model: torch.nn.Module, construction: Construction, subject: Subject | None) -> Iterator[Call]:
     """By names first, then the same with what the first layer takes in place of the first argument."""
     parameters = parameters_of(model.forward)
-    names = [entry.name for entry in _wanted(model, parameters)]
+    names = [entry.name for entry in asked(model, parameters)]
     sizes = sizes_of(model, construction)
     first = input_of_first_layer(model, sizes)
     by_name = {name: text for name in names if (text := usual_input(name, annotation_of(parameters[name]), sizes))}
@@ -100,7 +101,7 @@ def usual_input(name: str, annotation: str, sizes: Sizes) -> str:
     return ""
 
 
-def _wanted(model: torch.nn.Module, parameters: dict[str, inspect.Parameter]) -> list[inspect.Parameter]:
+def asked(model: torch.nn.Module, parameters: dict[str, inspect.Parameter]) -> list[inspect.Parameter]:
     """The arguments to give: those without a default; of a model that has only optional ones, its main input."""
     needed = required(parameters)
     if needed:

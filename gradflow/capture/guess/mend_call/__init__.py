@@ -18,13 +18,14 @@ from gradflow.capture.guess.mend_call import (
     masks,
     matching,
     modes,
+    proportions,
     ranks,
     slow,
     spatial,
 )
 from gradflow.capture.guess.sizes import Sizes
 
-RULES = (slow, lengths, asserted, masks, modes, absent, dtypes, layer_sizes, matching, ranks, kinds, spatial)
+RULES = (slow, lengths, asserted, masks, modes, absent, dtypes, layer_sizes, matching, ranks, kinds, proportions, spatial)
 
 
 def mended(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> Iterator[Call]:

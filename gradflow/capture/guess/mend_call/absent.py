@@ -10,6 +10,7 @@ import torch
 from gradflow.capture.guess.attempt import Failure
 from gradflow.capture.guess.call import Call
 from gradflow.capture.guess.first_layer import input_of_first_layer
+from gradflow.capture.guess.inputs.dimensions import dimensions_of
 from gradflow.capture.guess.inputs.usual_inputs import usual_input
 from gradflow.capture.guess.sizes import Sizes
 from gradflow.capture.guess.subject import parameters_of
@@ -28,16 +29,19 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
     if unknown and unknown[1] in given:
         yield call.without(unknown[1])
     named = [name for name in re.findall(r"[A-Za-z_]\w*", failure.message) if name in parameters and name not in given]
-    if "NoneType" in failure.message and "decoder_input_ids" in parameters and "decoder_input_ids" not in given:
+    if "None" in failure.message and "decoder_input_ids" in parameters and "decoder_input_ids" not in given:
         named.insert(0, "decoder_input_ids")
-    if "NoneType" in failure.message or re.search(r"specify|provide|must be|required|missing|expected", failure.message):
-        lines = " ".join(spot.text for spot in failure.own[-3:])
+    if "None" in failure.message or re.search(r"specify|provide|must be|required|missing|expected", failure.message):
+        lines = " ".join(spot.text for spot in reversed(failure.own))
         named += [name for name in re.findall(r"[A-Za-z_]\w*", lines) if name in parameters and name not in given]
     for name in list(dict.fromkeys(named))[:4]:
-        text = usual_input(name, annotation_of(parameters[name]), sizes) or input_of_first_layer(model, sizes)
+        annotation = annotation_of(parameters[name])
+        text = dimensions_of(model, name, annotation, sizes) or usual_input(name, annotation, sizes) or input_of_first_layer(model, sizes)
         yield call.with_argument(name, text)
         if named.index(name) == 0 and len(set(named)) > 1:
             both = call
             for other in list(dict.fromkeys(named))[:4]:
-                both = both.with_argument(other, usual_input(other, annotation_of(parameters[other]), sizes) or text)
+                annotation = annotation_of(parameters[other])
+                usual = dimensions_of(model, other, annotation, sizes) or usual_input(other, annotation, sizes)
+                both = both.with_argument(other, usual or text)
             yield both

@@ -1,7 +1,8 @@
-"""The failing line says which size it wants: `assert x.shape[2] == self.heads`, `assert x.size(-1) == 64`."""
+"""The failing line, or the test that it raises for, says which size it wants: `assert x.shape[2] == self.heads`."""
 
 from __future__ import annotations
 
+import linecache
 import re
 from collections.abc import Iterator
 
@@ -12,20 +13,35 @@ from gradflow.capture.guess.call import Call, Shape
 from gradflow.capture.guess.sizes import Sizes
 
 _WANTED = re.compile(r"\b(\w+)\.(?:shape\[(-?\d)\]|size\((-?\d)\))\s*(?:==|!=)\s*(\d+|(?:self\.)?[A-Za-z_]\w*)(?![\w.(\[])")
+_ABOVE = 12
+"""Lines above a `raise` in which its test is looked for."""
 
 
 def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> Iterator[Call]:
     """Each such tensor in the size that the line compares it with."""
-    spot = next((spot for spot in reversed(failure.spots) if _WANTED.search(spot.text)), None)
-    if spot is None:
+    found = next(((spot, text) for spot in reversed(failure.spots) if _WANTED.search(text := _condition(spot))), None)
+    if found is None:
         return
+    spot, text = found
     tensors = call.tensors()
-    for name, at, other, word in _WANTED.findall(spot.text):
+    for name, at, other, word in _WANTED.findall(text):
         shape, index, wanted = tensors.get(name), int(at or other), _value(word, spot)
         if shape is not None and wanted is not None and -len(shape.sizes) <= index < len(shape.sizes):
             changed = list(shape.sizes)
             changed[index] = wanted
             yield call.with_argument(name, Shape(shape.dtype, tuple(changed), shape.rest).text)
+
+
+def _condition(spot: Spot) -> str:
+    """The line; of one that raises, the test above it, for which it does."""
+    if not spot.text.lstrip().startswith("raise"):
+        return spot.text
+    indent = len(spot.text) - len(spot.text.lstrip())
+    for number in range(spot.line - 1, max(0, spot.line - _ABOVE), -1):
+        line = linecache.getline(spot.file, number)
+        if line.strip() and len(line) - len(line.lstrip()) < indent:
+            return line
+    return spot.text
 
 
 def _value(word: str, spot: Spot) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 
@@ -45,9 +46,11 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
                 new = shape.sizes[:2] if isinstance(layer, torch.nn.Embedding) and len(shape.sizes) > 2 else shape.sizes
                 yield call.with_argument(name, Shape("int64", new, f"<{bound}").text)
     if _WANTS_FLOAT.search(failure.message):
-        for name, shape in tensors.items():
-            if not shape.dtype.startswith("float"):
-                yield call.with_argument(name, Shape("float32", shape.sizes).text)
+        whole = {name: Shape("float32", shape.sizes).text for name, shape in tensors.items() if shape.dtype.startswith("int")}
+        other = {name: Shape("float32", shape.sizes).text for name, shape in tensors.items() if shape.dtype == "bool"}
+        yield from (call.with_argument(name, text) for name, text in {**whole, **other}.items())
+        if len(whole) > 1:
+            yield replace(call, arguments=tuple((name, whole.get(name, text)) for name, text in call.arguments))
     if re.search(r"[Bb]ool", failure.message):
         for name, shape in tensors.items():
             if shape.dtype != "bool":

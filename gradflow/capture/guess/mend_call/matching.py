@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 
@@ -11,7 +12,7 @@ from gradflow.capture.guess.attempt import Failure
 from gradflow.capture.guess.call import Call, Shape
 from gradflow.capture.guess.sizes import Sizes
 
-_PAIRS = (
+PAIRS = (
     r"size of tensor a \((\d+)\) must match the size of tensor b \((\d+)\)",
     r"Expected size (\d+) but got size (\d+)",
     r"to be (\d+),? but got (\d+)",
@@ -22,6 +23,8 @@ _PAIRS = (
     r"(\d+) vs\.? (\d+)",
     r"(\d+) (?:!=|and|to|but) (\d+)",
 )
+
+"""Two sizes in a message that have to be equal."""
 
 _SHAPES = re.compile(r"size \((?:torch\.Size\()?\[([\d, ]*)\]\)?\).*(?:same as|match|equal).*size \((?:torch\.Size\()?\[([\d, ]*)\]\)?\)")
 """Two whole shapes that have to be equal, as in the losses of torch."""
@@ -34,7 +37,7 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
         yield from _replaced(call, int(split[1]), sum(map(int, split[2].split(","))))
         return
     yield from _equal_shapes(call, failure)
-    for pattern in _PAIRS:
+    for pattern in PAIRS:
         match = re.search(pattern, failure.message)
         if match is None:
             continue
@@ -57,9 +60,13 @@ def _equal_shapes(call: Call, failure: Failure) -> Iterator[Call]:
 
 
 def _replaced(call: Call, old: int, new: int) -> Iterator[Call]:
-    """Size `new` in place of `old`, the last one in each tensor that has it, one tensor at a time."""
+    """Size `new` in place of `old`, the last one in each tensor that has it, one tensor at a time; then in all of them."""
+    changed: dict[str, str] = {}
     for name, shape in call.tensors().items():
         if old in shape.sizes and new:
             last = len(shape.sizes) - 1 - shape.sizes[::-1].index(old)
-            changed = tuple(new if index == last else size for index, size in enumerate(shape.sizes))
-            yield call.with_argument(name, Shape(shape.dtype, changed, shape.rest).text)
+            resized = tuple(new if index == last else size for index, size in enumerate(shape.sizes))
+            changed[name] = Shape(shape.dtype, resized, shape.rest).text
+    yield from (call.with_argument(name, text) for name, text in changed.items())
+    if len(changed) > 1:
+        yield replace(call, arguments=tuple((name, changed.get(name, text)) for name, text in call.arguments))

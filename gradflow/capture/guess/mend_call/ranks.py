@@ -23,6 +23,9 @@ _EXPECTED = (
     r"ndim[^\d]{1,12}(\d)",
 )
 
+_MOST, _MOST_WHOLE = 5, 3
+"""Dimensions of a tensor of floating and of whole numbers."""
+
 
 def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> Iterator[Call]:
     """The spoken tensors with the number of dimensions that the message expects; without one, with one more or one less."""
@@ -40,7 +43,7 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
         if not ranks and (any(word in spot.text for spot in failure.spots[-2:] for word in dotted) or "imension" in message):
             ranks = [len(shape.sizes) + 1, len(shape.sizes) - 1]
         for rank in ranks:
-            if 0 < rank <= 6:
+            if 0 < rank <= (_MOST if shape.dtype.startswith("float") else _MOST_WHOLE):
                 yield from (
                     call.with_argument(name, Shape(shape.dtype, sized, shape.rest).text) for sized in _with_rank(shape, rank, sizes)
                 )

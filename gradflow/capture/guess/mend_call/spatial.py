@@ -47,6 +47,8 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
         ratio = _flattened(failure)
         exact = [round(side * ratio**0.5)] if ratio else []
         sides = [*exact, *(number for number in numbers if number != side), *(() if rank == 1 else _SIDES)]
+        if rank == 3 and len(set(shape.sizes[-3:])) > 1:
+            yield call.with_argument(name, Shape(shape.dtype, (*shape.sizes[:-3], side, side, side), shape.rest).text)
         for new in dict.fromkeys(number for number in sides if number != side and 4 <= number <= 1024):
             if (_SMALL.search(failure.message) and new < side) or (rank == 3 and new > _SOLID_SIDE):
                 continue

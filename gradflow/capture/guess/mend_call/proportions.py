@@ -1,0 +1,52 @@
+"""A size that the model makes of its input is not the one that is wanted: the input's own sizes are changed in the same proportion.
+
+"expected input[2, 4, 32, 32] to have 2 channels" where two channels were given: one is given. "sequence length 1 is less than target
+length 896": the sequence becomes 896 times as long. Twelve patches a side are wanted and two were made: the side becomes six times as long.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import torch
+
+from gradflow.capture.guess.attempt import Failure
+from gradflow.capture.guess.call import Call, Shape
+from gradflow.capture.guess.mend_call.matching import PAIRS
+from gradflow.capture.guess.sizes import Sizes
+
+_WANTED_FIRST = (r"to have (\d+) channels, but got (\d+) channels", r"shape '\[([\d, ]+)\]' is invalid for input of size (\d+)")
+_GOT_FIRST = (r"(\d+)\D{1,30}(?:less|smaller|shorter|fewer|lower) than\D{1,40}(\d+)",)
+_LARGEST = 1 << 20
+
+
+def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> Iterator[Call]:
+    """One dimension behind the batch at a time, the last first."""
+    for got, wanted in _pairs(failure.message):
+        for name, shape in call.tensors().items():
+            for index in range(len(shape.sizes) - 1, 0, -1):
+                new, rest = divmod(shape.sizes[index] * wanted, got)
+                if not rest and 0 < new != shape.sizes[index] and new < _LARGEST:
+                    changed = tuple(new if place == index else size for place, size in enumerate(shape.sizes))
+                    yield call.with_argument(name, Shape(shape.dtype, changed, shape.rest).text)
+
+
+def _pairs(message: str) -> list[tuple[int, int]]:
+    """(size that there is, size that is wanted), each way round where the message does not tell which is which."""
+    for patterns, turned in ((_WANTED_FIRST, (1, 0)), (_GOT_FIRST, (0, 1))):
+        for pattern in patterns:
+            found = re.search(pattern, message)
+            if found is not None:
+                both = [_product(group) for group in found.groups()]
+                return [(both[turned[0]], both[turned[1]])] if all(both) else []
+    found = next((match for pattern in PAIRS if (match := re.search(pattern, message))), None)
+    one, two = (int(group) for group in found.groups()) if found is not None else (0, 0)
+    return [(one, two), (two, one)] if one and two and one != two else []
+
+
+def _product(text: str) -> int:
+    product = 1
+    for number in re.findall(r"\d+", text):
+        product *= int(number)
+    return product
