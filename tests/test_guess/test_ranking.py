@@ -33,6 +33,18 @@ def _first(text: str, stem: str = "model", exampled: dict[str, int] | None = Non
         ("class A: pass\nclass B: pass\ndef a_tiny(): return A()\ndef a_big(): return A()\n", "net", "A"),
         ("class XForTokenClassification:\n    def f(self): XModel()\nclass XForCausalLM:\n    def f(self): XModel()\nclass XModel: pass\n",
          "modeling_x", "XForCausalLM"),
+        ("class Dense: pass\nclass MoE: pass\nclass NestedMoE: pass\n", "mixture_of_experts", "MoE"),
+        ("class TinyIO: pass\nclass TinyLM:\n    def f(self): TinyIO()\n", "tiny_io", "TinyIO"),
+        ("class XModel:\n    def f(self): Tower()\nclass XForImageClassification:\n    def f(self): Tower()\nclass Tower: pass\n",
+         "modeling_x", "XModel"),
+        ("class XForCausalLM:\n    def f(self): Stack()\nclass XForConditionalGeneration:\n    def f(self): Stack()\nclass Stack: pass\n",
+         "modeling_x", "XForConditionalGeneration"),
+        ("class XModel: pass\nclass XLMHeadModel:\n    def f(self): XModel()\n"
+         "class XForSequenceClassification:\n    def f(self): XModel()\n", "modeling_x", "XLMHeadModel"),
+        ("class HRNet: pass\nclass HRNetFeatures(HRNet): pass\n", "hr", "HRNet"),
+        ("class XBase:\n    def f(self, m): isinstance(m, XForPreTraining)\nclass XForPreTraining(XBase): pass\n"
+         "class XForXVector(XBase): pass\n", "modeling_x", "XForPreTraining"),
+        ("class XModel: pass\nclass XBackbone:\n    def f(self): XModel()\n", "modeling_x", "XModel"),
     ],
 )  # fmt: skip
 def test_the_main_class_is_built_from_the_others_named_as_the_file_or_handed_out(text: str, stem: str, main: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 _NO_MODEL = re.compile(
@@ -19,15 +19,19 @@ _PART = re.compile(
     r"|Base|Wrapper|Backbone|Adapter|Gate|Expert|Router|Act|Dropout|DropPath|Bottleneck|Projection|Downsample|Upsample|Module$"
 )
 _HEADS = (
-    "ForPreTraining",
-    "ForConditionalGeneration",
-    "ForCausalLM",
-    "ForMaskedLM",
-    "LMHeadModel",
-    "ForImageClassification",
-    "ForObjectDetection",
+    (re.compile(r"For(ConditionalGeneration|PreTraining)$|MTModel$"), 2.0),
+    (re.compile(r"For(CausalLM|MaskedLM)$|LMHeadModel$"), 1.4),
+    (re.compile(r"For\w*Detection$"), 0.5),
+    (re.compile(r"For\w*(Segmentation|CTC|Estimation)$"), 0.2),
+    (re.compile(r"ForImageClassification$"), 0.5),
+    (re.compile(r"For(Sequence|Token|Question|Multiple|Next|Audio|Text)"), -0.7),
 )
-_TASK_HEAD = re.compile(r"For(Sequence|Token|Question|Multiple|Next|Audio|Text)")
+"""What a model is trained with first, and what it is only fitted with later."""
+_SAME = 1.1
+"""How alike the names of a class and of its file are where they are the same."""
+_AROUND = re.compile(r"(Backbone|Wrapper|Features|Trainer)$")
+"""What is put around a model that is whole without it."""
+_WHOLE = re.compile(r"(model|net|network)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +54,20 @@ def rank_classes(tree: ast.Module, stem: str, classes: Iterable[str], exampled: 
         is_part = any(
             name in reach[other] and other not in _subclasses(name, uses)
             for other in known
-            if other != name and name not in uses[other].bases
+            if other != name and name not in uses[other].bases and not _AROUND.search(other)
         )
         inside = len([other for other in reach[name] if other in position])
-        total = -4.0 * is_part + 2.0 * inside / max(1, len(known))
-        total += 2.5 * _alike(name, stem) + 1.5 * (name in exported)
+        head = next((weight for pattern, weight in _HEADS if pattern.search(name)), None)
+        alike = _alike(name, stem)
+        # what the file is named after stays its main class where another of its classes is put around it
+        total = (-1.0 if alike == _SAME and not _PART.search(name) else -4.0) * is_part + 2.0 * inside / max(1, len(known))
+        total += 2.5 * min(alike, 1.0) + 1.5 * (name in exported)
         total += min(2.0, 0.7 * sum(name in names for names in functions.values()))
         total += 4.0 * (exampled.get(name, 0) > 0)
-        total -= 5.0 * bool(_NO_MODEL.search(name)) + 1.5 * (bool(_PART.search(name)) and not _alike(name, stem) > 0.5)
-        total -= 1.0 * name.startswith("_") + 0.7 * bool(_TASK_HEAD.search(name))
+        total -= 5.0 * bool(_NO_MODEL.search(name)) + 1.5 * (bool(_PART.search(name)) and alike <= 0.5 and head is None)
+        total -= 1.0 * name.startswith("_") + 1.0 * any(base != name and name.startswith(base) for base in uses[name].bases & set(known))
         total += 0.6 * name.startswith("Generator")  # of a pair, it is the one that the file is kept for
-        total += 0.5 * any(name.endswith(head) for head in _HEADS)
-        return total + 0.5 * position[name] / max(1, len(known))
+        return total + (head or 0.0) + 0.5 * position[name] / max(1, len(known))
 
     return sorted(known, key=lambda name: (-score(name), position[name]))
 
@@ -72,9 +78,20 @@ def _uses(tree: ast.Module) -> dict[str, _Use]:
     for node in _top_level(tree.body):
         if isinstance(node, ast.ClassDef):
             bases = frozenset(part.id for base in node.bases for part in ast.walk(base) if isinstance(part, ast.Name))
-            names = {part.id for inner in node.body for part in ast.walk(inner) if isinstance(part, ast.Name)}
+            names = {name for inner in node.body for name in _names(inner)}
             out[node.name] = _Use(frozenset((names | _annotated(node)) - {node.name}), bases)
     return out
+
+
+def _names(node: ast.AST) -> Iterator[str]:
+    """The names in a piece of code, without those that a value is only compared with: `isinstance(module, Net)` builds no `Net`."""
+    todo = [node]
+    while todo:
+        part = todo.pop()
+        if isinstance(part, ast.Name):
+            yield part.id
+        asked = isinstance(part, ast.Call) and isinstance(part.func, ast.Name) and part.func.id in ("isinstance", "issubclass")
+        todo += [] if asked else ast.iter_child_nodes(part)
 
 
 def _annotated(node: ast.ClassDef) -> set[str]:
@@ -133,11 +150,17 @@ def _exported(tree: ast.Module) -> frozenset[str]:
 
 
 def _alike(name: str, stem: str) -> float:
-    """How much of the shorter of class and file name is in the longer, 0 to 1."""
+    """How much of the shorter of class and file name is in the longer, 0 to 1; `_SAME` where it is the same but for capitals.
+
+    `XModel` is as good as `X`, and `MoE` is `mixture_of_experts`.
+    """
     one, two = (re.sub(r"[^a-z0-9]", "", text.lower().removeprefix("modeling")) for text in (name, stem))
     if not one or not two:
         return 0.0
     if one == two:
+        return _SAME
+    initials = "".join(word[0] for word in re.split(r"[^a-z0-9]+", stem.lower()) if word)
+    if _WHOLE.sub("", one) == _WHOLE.sub("", two) or (len(initials) > 2 and one == initials):
         return 1.0
     short, long = sorted((one, two), key=len)
     return 0.8 * len(short) / len(long) + 0.2 if short in long and len(short) > 2 else 0.0
