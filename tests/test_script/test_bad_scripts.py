@@ -120,6 +120,14 @@ def test_a_file_that_tries_its_model_on_a_gpu_has_its_classes_audited(tmp_path: 
     assert "needs CUDA, which is not to be had here" in run.document["notes"][0]
 
 
+def test_a_file_whose_own_lines_want_a_file_that_is_not_there_has_the_call_before_that_audited(tmp_path: Path) -> None:
+    text = "import torch\nnet = torch.nn.Linear(3, 2)\nnet(torch.randn(4, 3))\nopen('cat.txt')\n"
+    run = audit_text(tmp_path, text)
+    assert run.outcome == (0, "clean")
+    assert run.document["notes"][0].startswith("what the file itself runs needs the file `cat.txt`, which is not there (FileNotFoundError")
+    assert run.document["notes"][0].endswith("; the last call before that was audited")
+
+
 @pytest.fixture(scope="module")
 def enough(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Seconds in which this machine, as busy as it is, surely gets to the first step of a program."""

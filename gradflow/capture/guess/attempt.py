@@ -88,9 +88,9 @@ class Failure:
     @property
     def _wanted(self) -> str:
         line = f" (line {self.own[-1].line})" if self.own else ""
-        if _CUDA.search(self.message):
+        if needs_cuda(self.error):
             return f"it needs CUDA{line}, which is not to be had here"
-        if _NETWORK.search(f"{type(self.error).__name__}: {self.message}"):
+        if needs_network(self.error):
             return f"it fetches weights{line}, and there is no network"
         return ""
 
@@ -106,6 +106,11 @@ class Failure:
 def needs_cuda(error: BaseException) -> bool:
     """Whether the error says that there is no GPU."""
     return _CUDA.search(str(error)) is not None
+
+
+def needs_network(error: BaseException) -> bool:
+    """Whether the error says that something could not be fetched."""
+    return _NETWORK.search(f"{type(error).__name__}: {error}") is not None
 
 
 def attempt(make: Callable[[], Any], seconds: float) -> tuple[Any, Failure | None]:

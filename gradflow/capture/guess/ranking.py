@@ -23,7 +23,7 @@ _HEADS = (
     (re.compile(r"For(CausalLM|MaskedLM)$|LMHeadModel$"), 1.4),
     (re.compile(r"For\w*Detection$"), 0.5),
     (re.compile(r"For\w*(Segmentation|CTC|Estimation)$"), 0.2),
-    (re.compile(r"ForImageClassification$"), 0.5),
+    (re.compile(r"ForImageClassification$"), 0.9),
     (re.compile(r"For(Sequence|Token|Question|Multiple|Next|Audio|Text)"), -0.7),
 )
 """What a model is trained with first, and what it is only fitted with later."""

@@ -115,13 +115,7 @@ class Child:
         if crash is not None and is_ours(crash):
             return failure(crash)
         if crash is not None:
-            # Imported late: a program that runs to its end has no use for it.
-            from gradflow.capture.guess.attempt import needs_cuda
-
-            text = format_theirs(crash)
-            if needs_cuda(crash) and not session.backward_passes and not session.optimizers.seen:
-                return self._audit_classes(session, text)
-            return Ending(Way.CRASHED, self._recording(crash=text), missing_package(crash) or last_line(text), text)
+            return self._end_of_crash(session, crash)
         if code is not None and code != 0:
             return Ending(Way.EXITED, self._recording(), f"the program ended itself by sys.exit({_short(code)})")
         if session.backward_passes == 0:
@@ -152,19 +146,21 @@ class Child:
             return self._audited(lambda: audit_file(main, self.job, self.target))
         return Ending(Way.REFUSED, None, "the program ran to its end and made no backward pass, so there is nothing to judge")
 
-    def _audit_classes(self, session: Session, text: str) -> Ending:
-        """What the file defines, where its own last lines try it out on a GPU that is not here."""
-        from gradflow.capture.launch.attribute import audit_file, has_models
+    def _end_of_crash(self, session: Session, crash: BaseException) -> Ending:
+        """What the program raised; of a file that wants what is not here after it has defined its models, these are audited."""
+        # Imported late: a program that runs to its end has no use for it.
+        from gradflow.capture.launch.not_here import what_is_not_here
 
-        main = sys.modules["__main__"]
-        crashed = Ending(Way.CRASHED, self._recording(crash=text), last_line(text), text)
-        session.uninstall()
-        if not has_models(main):
+        text = format_theirs(crash)
+        crashed = Ending(Way.CRASHED, self._recording(crash=text), missing_package(crash) or last_line(text), text)
+        wanted = what_is_not_here(crash, _file_of_main())
+        if not wanted or session.backward_passes or session.optimizers.seen:
             return crashed
-        ending = self._audited(lambda: audit_file(main, self.job, self.target))
+        ending = self._end_without_backward(session)
         if ending.recording is None:
             return crashed
-        note = f"what the file itself runs needs CUDA, which is not to be had here ({last_line(text)}); its classes were audited"
+        audited = "the last call before that was" if ending.recording.target.kind is TargetKind.CALL else "its classes were"
+        note = f"what the file itself runs {wanted} ({last_line(text)}); {audited} audited"
         return replace(ending, recording=replace(ending.recording, notes=(note, *ending.recording.notes)))
 
     def _audit_attribute(self) -> Ending:
