@@ -38,6 +38,7 @@ from gradflow.static.values import (
 )
 
 DEEPEST_CALL = 10
+_CALLABLE = frozenset({Bound, Partial, Wrapped})
 
 
 class Calls(Functions):
@@ -65,7 +66,7 @@ class Calls(Functions):
         keywords: list[tuple[str, Value]] = []
         rest: list[Value] = []
         for entry in node.args:
-            if not isinstance(entry, ast.Starred):
+            if entry.__class__ is not ast.Starred:
                 positional.append(self.evaluate(entry))
                 continue
             value = self.evaluate(entry.value)
@@ -101,6 +102,8 @@ class Calls(Functions):
     def call(self, callee: Value, arguments: Arguments, node: ast.Call) -> Value:
         """What calling `callee` returns."""
         what = callee.what
+        if what is None:
+            return self._call_unknown(callee, arguments, node)
         if isinstance(what, Bound):
             return self.invoke(what, arguments, node)
         if isinstance(what, Qualified):
@@ -145,7 +148,7 @@ class Calls(Functions):
 
     def called_back(self, arguments: Arguments, node: ast.Call) -> Value:
         """What functions that are handed to an unknown call may return, called with the other arguments."""
-        callables = [value for value in arguments.values if isinstance(value.what, Bound | Partial | Wrapped)]
+        callables = [value for value in arguments.values if value.what is not None and value.what.__class__ in _CALLABLE]
         if not callables or len(self.frames) > DEEPEST_CALL // 2:
             return NOTHING
         given = blend([self.flow(value) for value in arguments.values if value not in callables])
@@ -186,6 +189,8 @@ class Calls(Functions):
     def _method(self, base: Value, name: str, arguments: Arguments, node: ast.Call) -> Value:
         what = base.what
         target = node.func.value if isinstance(node.func, ast.Attribute) else node.func
+        if what is None:
+            return self.tensor_method(base, name, arguments, node, target)
         if isinstance(what, Thing):
             return self._thing_method(base, what, name, arguments, node)
         if isinstance(what, Qualified):

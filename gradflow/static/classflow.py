@@ -17,6 +17,11 @@ from gradflow.static.torch_names import FROZEN_NAMES, INFERENCE_METHODS, LAYERS
 from gradflow.static.values import Chain, Choice, Container, Each, Items, Layers, Unit, Value
 
 ROOT = "self"
+GIVES_FIRST_VALUES = frozenset(
+    {"reset_parameters", "init_weights", "_init_weights", "_reset_parameters", "initialize_weights", "init_parameters"}
+)
+MOVES_WEIGHTS = ("save_", "_save_", "load_", "_load_", "from_pretrained", "_from_", "push_to_", "resize_")
+"""Beginnings of the names of methods that store weights, fetch them, or make room for more: none of these trains."""
 MOST_FLAGS = 3
 """So many flags of one class are looked at."""
 
@@ -65,41 +70,41 @@ class ClassFlow:
 def follow_class(relevance: Relevance, owner: Class) -> ClassFlow | None:
     """What becomes of the parameters of `owner`, None where it is too tangled to be followed."""
     machine = Interpreter(relevance)
+    runs: list[Interpreter] = []
     try:
-        flow = _follow(machine, owner)
+        thing = _build(machine, owner)
+        runs.append(machine.fork())
+        flow = _run(runs[0], thing)
         if not flow.severed and flow.beside:
-            flow.conditional = list(_under_flags(machine, owner))
+            flow.conditional = list(_under_flags(machine, runs, thing))
         return flow
     except (GivenUp, RecursionError):
         relevance.given_up.append(owner.name)
         return None
     finally:
-        machine.end()
+        for run in (machine, *runs):
+            run.end()
 
 
-def _under_flags(machine: Interpreter, owner: Class) -> Iterator[ClassFlow]:
+def _under_flags(machine: Interpreter, runs: list[Interpreter], thing: Thing) -> Iterator[ClassFlow]:
     """What else is severed where a flag, of which the source does not say the value, has one or the other."""
-    for flag, values in list(machine.flags.items())[:MOST_FLAGS]:
+    for flag, values in list(runs[0].flags.items())[:MOST_FLAGS]:
         for value in values:
-            other = Interpreter(machine.relevance)
-            other.assumed = {flag: value}
-            try:
-                flow = _follow(other, owner)
-            finally:
-                other.end()
+            runs.append(machine.fork())
+            runs[-1].assumed = {flag: value}
+            flow = _run(runs[-1], thing)
             if flow.severed:
                 said = f"is {str(value).lower()}" if isinstance(value, bool) else f"is {value!r}"
                 flow.condition = f"`{flag.removeprefix('self.')}` {said}"
                 yield flow
 
 
-def _follow(machine: Interpreter, owner: Class) -> ClassFlow:
-    lineage = machine.hierarchy.lineage(owner)
+def _build(machine: Interpreter, owner: Class) -> Thing:
+    """An object of the class, with the attributes that `__init__` makes."""
     thing = Thing(owner, ROOT)
-    outer = Frame(None, owner.module, "<module>", None, None, None, ())
-    machine.frames.append(outer)
+    machine.frames.append(Frame(None, owner.module, "<module>", None, None, None, ()))
     machine.building = True
-    init = lineage.method("__init__")
+    init = machine.hierarchy.lineage(owner).method("__init__")
     if init is not None:
         bound = Bound(init[1], init[0].module, thing, None, init[0])
         machine.invoke(bound, Arguments(spread=True), None)
@@ -108,9 +113,15 @@ def _follow(machine: Interpreter, owner: Class) -> ClassFlow:
     for key, value in list(machine.heap.items()):
         if key[0] == ROOT:
             _name_units(machine, value, str(key[1]), hidden=False, depth=0)
-    result = ClassFlow(owner, lineage, machine.units, machine.cuts, strangers=bool(lineage.strangers))
-    result.hidden = [unit for unit in machine.units if unit.hidden and not unit.registered and unit.known]
     _forget_changing_constants(machine, owner)
+    return thing
+
+
+def _run(machine: Interpreter, thing: Thing) -> ClassFlow:
+    """What the methods of the object let through."""
+    lineage = machine.hierarchy.lineage(thing.owner)
+    result = ClassFlow(thing.owner, lineage, machine.units, machine.cuts, strangers=bool(lineage.strangers))
+    result.hidden = [unit for unit in machine.units if unit.hidden and not unit.registered and unit.known]
     _run_methods(machine, thing, result)
     return result
 
@@ -188,7 +199,7 @@ def _live_elsewhere(machine: Interpreter, thing: Thing, first: Heap) -> int:
             seen.add(name)
             if name.startswith("_") and not name.startswith("__") and _only_named_in_run(machine, entry, name):
                 continue
-            if name in ("reset_parameters", "init_weights", "_init_weights", "_reset_parameters", "initialize_weights", "init_parameters"):
+            if name in GIVES_FIRST_VALUES or name.startswith(MOVES_WEIGHTS):
                 continue
             machine.heap = first.copy()
             machine.mode = -1

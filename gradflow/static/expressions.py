@@ -29,6 +29,7 @@ from gradflow.static.values import (
     Value,
     Wrapped,
     blend,
+    constant_of,
     join,
     join_all,
     members_of,
@@ -36,6 +37,9 @@ from gradflow.static.values import (
 
 TAKEN_AS_METHODS = frozenset({"detach", "detach_", "forward", "numpy", "item", "tolist", "long", "int", "bool", "argmax", "append"})
 LONGEST_KNOWN = 24
+_WITHOUT_TENSORS = frozenset({ast.Is, ast.IsNot, ast.In, ast.NotIn})
+"""Comparisons that make no tensor."""
+_NEVER_NONE = frozenset({Unit, Layers, Thing, Container, Stateless})
 
 
 class Expressions(Flows):
@@ -65,20 +69,19 @@ class Expressions(Flows):
 
     def evaluate(self, node: ast.expr) -> Value:
         """What `node` may be."""
-        self.tick()
+        self.work += 1
+        if self.work >= self.next_check:
+            self.check_work()
         method = self.methods.get(node.__class__)
-        if method is None:
-            return NOTHING
-        value: Value = method(self, node)
-        return value
+        return NOTHING if method is None else method(self, node)
 
     # Names and attributes
 
     def _Constant(self, node: ast.Constant) -> Value:
-        return Value(0, (), Const(node.value))
+        return constant_of(node.value)
 
     def _Name(self, node: ast.Name) -> Value:
-        frame: Frame | None = self.frame
+        frame: Frame | None = self.frames[-1]
         while frame is not None:
             value = frame.env.get(node.id)
             if value is not None:
@@ -130,6 +133,8 @@ class Expressions(Flows):
     def attribute(self, base: Value, name: str, node: ast.expr) -> Value:
         """What `base.name` is."""
         what = base.what
+        if what is None and name not in TAKEN_AS_METHODS and name != "data":
+            return NOTHING if name in WITHOUT_VALUES_ATTRIBUTES else base
         if isinstance(what, Thing):
             return self._thing_attribute(what, name)
         if isinstance(what, Qualified):
@@ -198,6 +203,8 @@ class Expressions(Flows):
 
     def _BinOp(self, node: ast.BinOp) -> Value:
         left, right = self.evaluate(node.left), self.evaluate(node.right)
+        if left.what is None and right.what is None:
+            return self.computed(blend([left, right]))
         if isinstance(left.what, Const) and isinstance(right.what, Const):
             return Value(0, (), Const(None)) if isinstance(left.what.value, str) else NOTHING
         parts = self._concatenated(left, right, node)
@@ -230,10 +237,10 @@ class Expressions(Flows):
         return join_all(self.evaluate(entry) for entry in node.values)
 
     def _Compare(self, node: ast.Compare) -> Value:
-        values = [self.evaluate(entry) for entry in (node.left, *node.comparators)]
-        if any(isinstance(operation, ast.Is | ast.IsNot | ast.In | ast.NotIn) for operation in node.ops):
+        values = [self.evaluate(node.left), *[self.evaluate(entry) for entry in node.comparators]]
+        if any(operation.__class__ in _WITHOUT_TENSORS for operation in node.ops):
             return NOTHING
-        if len(values) == 2 and all(isinstance(value.what, Const) for value in values):
+        if len(values) == 2 and values[0].what.__class__ is Const is values[1].what.__class__:
             return compared(node.ops[0], values[0].what.value, values[1].what.value)
         flow = blend([self.flow(value) for value in values])
         return self.cut(flow, CutReason.NO_DERIVATIVE, node) if flow.every else NOTHING
@@ -256,23 +263,18 @@ class Expressions(Flows):
 
     def truth(self, test: ast.expr) -> bool | None:
         """Whether a condition is true, as far as constants of the source say; None where it is not known."""
-        value = self.evaluate(test)
-        if isinstance(value.what, Const):
-            return bool(value.what.value)
-        if isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.comparators[0], ast.Constant):
-            return self._is_none(test)
-        return None
+        if isinstance(test, ast.Compare) and len(test.ops) == 1 and test.ops[0].__class__ in (ast.Is, ast.IsNot):
+            other = test.comparators[0]
+            if isinstance(other, ast.Constant) and other.value is None:
+                return self._is_none(self.evaluate(test.left).what, test.ops[0])
+        what = self.evaluate(test).what
+        return bool(what.value) if isinstance(what, Const) else None
 
-    def _is_none(self, test: ast.Compare) -> bool | None:
+    def _is_none(self, what: Any, operation: ast.cmpop) -> bool | None:
         """`x is None` for a module, which is none."""
-        if test.comparators[0].value is not None or not isinstance(test.ops[0], ast.Is | ast.IsNot):  # type: ignore[attr-defined]
-            return None
-        what = self.evaluate(test.left).what
         if isinstance(what, Const):
-            return (what.value is None) is isinstance(test.ops[0], ast.Is)
-        if isinstance(what, Unit | Layers | Thing | Container | Stateless):
-            return isinstance(test.ops[0], ast.IsNot)
-        return None
+            return (what.value is None) is isinstance(operation, ast.Is)
+        return isinstance(operation, ast.IsNot) if what.__class__ in _NEVER_NONE else None
 
     def _NamedExpr(self, node: ast.NamedExpr) -> Value:
         value = self.evaluate(node.value)

@@ -32,6 +32,7 @@ from gradflow.static.values import (
 PAIR = ("values", "indices")
 """The fields of what `topk`, `sort` and `max(dim)` return, which can be had by place too."""
 DEEPEST_FLOW = 6
+_OBJECTS = (Thing, Bound, Above)
 LONGEST_LIST = 24
 
 
@@ -51,30 +52,42 @@ class Flows(Machine):
         if what is None:
             return value
         if what.__class__ in _CLOSED:
-            return Value(value.live, value.cuts)
+            return value.plain()
         if depth > DEEPEST_FLOW:
             return Value((1 << len(self.units)) - 1)
-        return blend([value.plain(), *(self.flow(entry, depth + 1) for entry in self._inside(what))])
+        if isinstance(what, _OBJECTS):
+            thing = what if isinstance(what, Thing) else what.thing
+            return value.plain() if thing is None else blend([value, self._flow_of_thing(thing, depth)])
+        return blend([value, *[entry if entry.what is None else self.flow(entry, depth + 1) for entry in self._inside(what)]])
+
+    def _flow_of_thing(self, thing: Thing, depth: int) -> Value:
+        """What all attributes of an object depend on; worked out once for each state of the heap."""
+        key = (thing.key, depth, len(self.units))
+        known = self.heap.flows.get(key)
+        if known is None:
+            values = [value for key, value in self.heap.items() if key[0] == thing.key]
+            known = self.heap.flows[key] = blend([self.flow(value, depth + 1) for value in values])
+        return known
 
     def _inside(self, what: Any) -> tuple[Value, ...]:
-        if isinstance(what, Items | Each):
-            return members_of(what)
-        if isinstance(what, Layers | Choice):
-            return what.members
-        if isinstance(what, Container):
+        kind = what.__class__
+        if kind is Container:
             return (self.heap.get(what.key, NOTHING),)
-        if isinstance(what, Wrapped | Partial):
-            return (what.inner, *(what.positional if isinstance(what, Partial) else ()))
-        if isinstance(what, MethodOf):
+        if kind is Items or kind is Layers or kind is Choice:
+            return what.members  # type: ignore[no-any-return]
+        if kind is Each:
+            return (what.member,)
+        if kind is MethodOf:
             return (what.value,)
-        thing = what if isinstance(what, Thing) else what.thing if isinstance(what, Bound | Above) else None
-        if thing is not None:
-            return tuple(value for key, value in self.heap.items() if key[0] == thing.key)
-        return ()
+        if kind is Partial:
+            return (what.inner, *what.positional)
+        return (what.inner,) if kind is Wrapped else ()
 
     def element(self, value: Value) -> Value:
         """What iterating over `value` yields."""
         what = value.what
+        if what is None:
+            return value
         if isinstance(what, Container):
             return self.element(self.heap.get(what.key, NOTHING))
         if isinstance(what, Items):

@@ -44,7 +44,6 @@ class Interpreter(Branches):
     def run(self, body: list[ast.stmt]) -> bool:
         """Runs statements one by one, as far as they are reached."""
         for statement in body:
-            self.tick()
             method = self.methods.get(statement.__class__)
             if method is not None and not method(self, statement):
                 return False

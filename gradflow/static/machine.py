@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
+from copy import copy
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from gradflow.graph.flow import CutReason
 from gradflow.static.names import Class, Module
@@ -17,6 +18,8 @@ FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 MOST_WORK = 20_000
 """Expressions looked at for one class; beyond that it is given up, and nothing is said of it."""
+OFTEN = 256
+"""After so many expressions the clock is read."""
 
 
 _WHOLE = (CutReason.NO_DERIVATIVE, CutReason.INTEGER_CAST)
@@ -122,13 +125,17 @@ class Frame:
 
 
 class Heap:
-    """Values by place. What stood in it when a phase began is shared by all copies, so that a branch copies only what was written since."""
+    """Values by place. What stood in it when a phase began is shared by all copies, so that a branch copies only what was written since.
 
-    __slots__ = ("base", "over")
+    `flows` may keep what was worked out from the whole content; a write empties it.
+    """
+
+    __slots__ = ("base", "flows", "over")
 
     def __init__(self, base: dict[Any, Value] | None = None, over: dict[Any, Value] | None = None) -> None:
         self.base = base if base is not None else {}
         self.over = over if over is not None else {}
+        self.flows: dict[Any, Value] = {}
 
     def get(self, key: Any, default: Any = None) -> Any:
         """The value at `key`."""
@@ -143,6 +150,8 @@ class Heap:
 
     def __setitem__(self, key: Any, value: Value) -> None:
         self.over[key] = value
+        if self.flows:
+            self.flows = {}
 
     def items(self) -> list[tuple[Any, Value]]:
         """All places with their values."""
@@ -150,7 +159,9 @@ class Heap:
 
     def copy(self) -> Heap:
         """A heap of its own, which shares the base."""
-        return Heap(self.base, dict(self.over))
+        copy = Heap(self.base, dict(self.over))
+        copy.flows = self.flows  # a write to either makes a new one
+        return copy
 
     def settled(self) -> Heap:
         """The same content, all of it in the base."""
@@ -172,6 +183,9 @@ class State(NamedTuple):
     def copy(self) -> State:
         """A state of its own."""
         return State(dict(self.env), self.heap.copy(), self.mode)
+
+
+M = TypeVar("M", bound="Machine")
 
 
 class Machine:
@@ -199,7 +213,7 @@ class Machine:
         self.built: list[tuple[ast.Call, Module, str, bool]] = []
         self.building = False
         self.built_from: dict[object, object] = {}
-        self.work = 0
+        self.work = self.next_check = 0
         self.assumed: dict[str, Any] = {}
         self.flags: dict[str, list[Any]] = {}
         self.cuts_met = 0
@@ -209,6 +223,15 @@ class Machine:
         """Takes the circles apart in which frames and the functions that they define hold each other: then memory is free at once."""
         for frame in self.closures:
             frame.env, frame.returns, frame.closure = {}, [], None
+
+    def fork(self: M) -> M:
+        """A machine that goes on from here by itself. Modules and cuts keep their numbers in all of them."""
+        other = copy(self)
+        other.heap, other.work, other.next_check = self.heap.copy(), 0, 0
+        other.frames, other.closures, other.built = [], [], list(self.built)
+        other.ran, other.fed = set(self.ran), set(self.fed)
+        other.inside, other.flags = dict(self.inside), dict(self.flags)
+        return other
 
     @property
     def frame(self) -> Frame:
@@ -250,12 +273,12 @@ class Machine:
         """Goes on from `state`, which is given up to the machine."""
         self.frame.env, self.heap, self.mode = state
 
-    def tick(self) -> None:
-        """Counts work. Raises GivenUp beyond MOST_WORK, or when the time for the file is over."""
-        self.work += 1
+    def check_work(self) -> None:
+        """Raises GivenUp beyond MOST_WORK, or when the time for the file is over. Says when it has to be asked again."""
         if self.work > MOST_WORK:
             raise GivenUp
-        if self.work % 256 == 0 and monotonic() > self.relevance.deadline:
+        self.next_check = min(self.work + OFTEN, MOST_WORK + 1)
+        if monotonic() > self.relevance.deadline:
             self.relevance.hurried = True
             raise GivenUp
 
@@ -281,12 +304,14 @@ class Machine:
         """`value` as the result of an operation of torch, in the mode of gradients that is on."""
         if value.what is not None:
             value = value.plain()
-        self.note_met(value)
+        if value.live:
+            self.note_met(value)
         return cut_by(value, self.mode) if self.mode >= 0 else value
 
     def maybe_computed(self, value: Value) -> Value:
         """The same, where the operation may hand out what it was given."""
-        self.note_met(value)
+        if value.live:
+            self.note_met(value)
         return value if self.mode < 0 or not value.every else join(value.plain(), cut_by(value, self.mode))
 
     def note_met(self, value: Value) -> None:

@@ -41,6 +41,14 @@ ADDS = frozenset({"append", "extend", "add", "update", "insert", "appendleft", "
 RETURNS_THE_MODULE = frozenset(
     {"to", "cuda", "cpu", "float", "half", "double", "bfloat16", "train", "apply", "compile", "to_empty", "share_memory", "type", "xpu"}
 )
+SPECIAL = frozenset(
+    {"detach", "detach_", "clone_detached", "requires_grad_", "numpy", "__array__", "item", "tolist", "backward", "sample",
+     "enter_context", "new_tensor"}
+)  # fmt: skip
+"""Methods of tensors that do more to a gradient, or to the state of the program, than to compute."""
+OPERATIONS = NO_DERIVATIVE | VALUE_AND_INDEX | VALUE_AND_INDEX_WITH_DIM | TO_INTEGER | {"to", "type", "type_as"}
+RESHAPES = frozenset({"view", "reshape", "flatten", "squeeze", "unsqueeze", "t", "transpose", "permute", "expand"})
+_LEAVES = frozenset({Leaf, Unit})
 LISTS_PARAMETERS = frozenset({"parameters", "named_parameters", "children", "modules", "named_children", "named_modules", "get_parameter"})
 
 
@@ -66,7 +74,7 @@ class Arguments(NamedTuple):
     @property
     def values(self) -> tuple[Value, ...]:
         """All of them."""
-        return (*self.positional, *(value for _, value in self.keywords), self.rest)
+        return (*self.positional, *[value for _, value in self.keywords], self.rest)
 
 
 class Methods(Expressions):
@@ -81,7 +89,7 @@ class Methods(Expressions):
 
     def flow_of(self, arguments: Arguments) -> Value:
         """All that the arguments depend on."""
-        return blend([self.flow(value) for value in arguments.values])
+        return blend([value if value.what is None else self.flow(value) for value in arguments.values])
 
     def mutate(self, target: ast.expr, value: Value) -> None:
         """Something of `value` was written into what `target` names."""
@@ -107,7 +115,32 @@ class Methods(Expressions):
 
     def tensor_method(self, base: Value, name: str, arguments: Arguments, node: ast.Call, target: ast.expr) -> Value:
         """`base.name(...)` for a tensor, or for something that is not known."""
-        leaf = isinstance(base.what, Leaf | Unit)
+        leaf = base.what.__class__ in _LEAVES
+        flow, given = self.flow(base), self.flow_of(arguments)
+        if name in SPECIAL:
+            special = self._special_method(base, name, arguments, node, target)
+            if special is not None:
+                return special
+        known = self.operation(name, flow, given, arguments, node, method=True)
+        if known is not None:
+            return known
+        if name in ADDS:
+            self.escaped |= given.live
+            self.mutate(target, given)
+            return flow
+        if name.endswith("_") and not name.endswith("__"):
+            return self._in_place(base, flow, given, target, leaf)
+        if leaf and name in RESHAPES:
+            value = self.computed(blend([flow, given]))
+            return Value(value.live, value.cuts, Leaf())
+        if name in MAY_RETURN_ITSELF:
+            return self.maybe_computed(blend([flow, given]))
+        self.pending |= given.live | flow.live
+        return self.computed(blend([flow, given, self.called_back(arguments, node)]))
+
+    def _special_method(self, base: Value, name: str, arguments: Arguments, node: ast.Call, target: ast.expr) -> Value | None:
+        """One of SPECIAL, None where it is nothing special for this value."""
+        leaf = base.what.__class__ in _LEAVES
         flow, given = self.flow(base), self.flow_of(arguments)
         if name in ("detach", "detach_", "clone_detached"):
             value = self.cut(flow, CutReason.DETACH, node)
@@ -131,39 +164,27 @@ class Methods(Expressions):
         if name == "enter_context":
             self._enter(arguments.get(0))
             return arguments.get(0) or NOTHING
-        known = self.operation(name, flow, arguments, node, method=True)
-        if known is not None:
-            return known
-        if name == "new_tensor":
-            return self.cut(given, CutReason.TENSOR_COPY, node)
-        if name in ADDS:
-            self.escaped |= given.live
-            self.mutate(target, given)
-            return flow
-        if name.endswith("_") and not name.endswith("__"):
-            return self._in_place(base, flow, given, target, leaf)
-        if leaf and name in ("view", "reshape", "flatten", "squeeze", "unsqueeze", "t", "transpose", "permute", "expand"):
-            value = self.computed(blend([flow, given]))
-            return Value(value.live, value.cuts, Leaf())
-        if name in MAY_RETURN_ITSELF:
-            return self.maybe_computed(blend([flow, given]))
-        self.pending |= given.live | flow.live
-        return self.computed(blend([flow, given, self.called_back(arguments, node)]))
+        return self.cut(given, CutReason.TENSOR_COPY, node) if name == "new_tensor" else None
 
-    def operation(self, name: str, flow: Value, arguments: Arguments, node: ast.Call, *, method: bool) -> Value | None:
-        """An operation that torch has as a function and as a method, None where nothing special is known of it."""
+    def operation(self, name: str, flow: Value, given: Value, arguments: Arguments, node: ast.Call, *, method: bool) -> Value | None:
+        """An operation that torch has as a function and as a method, None where nothing special is known of it.
+
+        `flow` and `given`: what the tensor and the arguments depend on.
+        """
         if name in WITHOUT_VALUES:
             return NOTHING
-        given = blend([flow, self.flow_of(arguments)])
+        if name not in OPERATIONS:
+            return None
+        both = blend([flow, given])
         if name in NO_DERIVATIVE:
-            return self.cut(given, CutReason.NO_DERIVATIVE, node)
+            return self.cut(both, CutReason.NO_DERIVATIVE, node)
         dim = arguments.get(0 if method else 1, "dim")
         pair = name in VALUE_AND_INDEX or (name in VALUE_AND_INDEX_WITH_DIM and dim is not None and isinstance(dim.what, Const))
         if pair:
-            index = self.cut(given, CutReason.NO_DERIVATIVE, node)
-            return Value(0, (), Items((self.computed(given), index), ("values", "indices")))
+            index = self.cut(both, CutReason.NO_DERIVATIVE, node)
+            return Value(0, (), Items((self.computed(both), index), ("values", "indices")))
         if name in TO_INTEGER or (name in ("to", "type", "type_as") and self._asks_integer(arguments)):
-            return self.cut(given, CutReason.INTEGER_CAST, node)
+            return self.cut(both, CutReason.INTEGER_CAST, node)
         return None
 
     def _asks_integer(self, arguments: Arguments) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,12 +101,34 @@ class Package:
         self.size += len(source.text)
         return module
 
-    def forget(self) -> None:
-        """Lets go of all files, one reference at a time: Python's own search for cycles would walk through all the trees first."""
-        for module in self._modules.values():
+    def forget(self, most_kept: int) -> list[Source]:
+        """Lets go of all files, one reference at a time: Python's own search for cycles would walk through all the trees first.
+
+        Returns the sources that most other files import, with their trees, up to `most_kept` characters.
+        """
+        kept = self._most_imported(most_kept)
+        for path, module in self._modules.items():
             if module is not None:
-                module.names, module.classes, module.followed, module.source.tree = {}, {}, {}, None
+                module.names, module.classes, module.followed = {}, {}, {}
+                if path not in kept:
+                    module.source.tree = None
         self._modules, self.size = {}, 0
+        return list(kept.values())
+
+    def _most_imported(self, most_kept: int) -> dict[str, Source]:
+        """Those that several others import, and what these import: whoever looks into them again is led there again."""
+        modules = {path: module for path, module in self._modules.items() if module is not None}
+        importers = Counter(path for module in modules.values() for path in module.opened if path in modules)
+        todo = [path for path, times in reversed(importers.most_common()) if times > 1]
+        kept: dict[str, Source] = {}
+        while todo:
+            path = todo.pop()
+            source = modules[path].source
+            if path not in kept and len(source.text) <= most_kept:
+                most_kept -= len(source.text)
+                kept[path] = source
+                todo += sorted(modules[path].opened & modules.keys())
+        return kept
 
     def kept(self, path: str) -> Module | None:
         """The module at `path`, if it was read before."""

@@ -19,7 +19,7 @@ from gradflow.static.relevance import Relevance
 
 FEW = 48
 """So few files are read by one process: to start others would take longer."""
-MOST_KEPT = 16_000_000
+MOST_KEPT = 20_000_000
 """Characters of source whose syntax trees all processes together keep for those that import them: a tree takes 28 times its text."""
 LEAST_KEPT = 3_000_000
 
@@ -43,10 +43,7 @@ class Reader:
         """What is found in the file at `path` with the content `data`."""
         package = self._relevance.hierarchy.package
         if package.size > self._most_kept:
-            self.file_imports()
-            package.forget()
-            self._relevance = _relevance()
-            package = self._relevance.hierarchy.package
+            package = self._start_anew()
         module: Module | None = package.kept(str(path))
         source = module.source if module is not None else parse_source(data, str(path), shown_path(path))
         self._relevance.given_up.clear()
@@ -60,6 +57,16 @@ class Reader:
             results = [self.read(path, data) for path, data in files]
         self.file_imports()
         return Read(results, self.imports)
+
+    def _start_anew(self) -> Package:
+        """Lets go of what was parsed, but for the files that most others import: those that come next will import them too."""
+        self.file_imports()
+        kept = self._relevance.hierarchy.package.forget(self._most_kept // 4)
+        self._relevance = _relevance()
+        package = self._relevance.hierarchy.package
+        for source in kept:
+            package.add(source)
+        return package
 
     def file_imports(self) -> None:
         """Notes what each file that was looked into imports."""

@@ -101,7 +101,7 @@ class TorchCalls(Methods):
         if name.startswith("numpy."):
             return self.cut(flow, CutReason.NUMPY, node)
         if name.startswith("torch."):
-            known = self.operation(last, flow, arguments, node, method=False)
+            known = self.operation(last, NOTHING, flow, arguments, node, method=False)
             if known is not None:
                 return known
             if last == "detach":

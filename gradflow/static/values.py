@@ -6,6 +6,7 @@ Parameters are bits of whole numbers, so that joining two values is one `|`. All
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 Chain = tuple[int, ...]
@@ -41,7 +42,9 @@ class Value(NamedTuple):
 
     def plain(self) -> Value:
         """The same flow, with nothing else known."""
-        return self if self.what is None else Value(self.live, self.cuts)
+        if self.what is None:
+            return self
+        return Value(self.live, self.cuts) if self.live or self.cuts else NOTHING
 
 
 NOTHING = Value()
@@ -51,6 +54,12 @@ class Const(NamedTuple):
     """A constant of the source: True, a number, a string, None."""
 
     value: Any
+
+
+@lru_cache(maxsize=4096, typed=True)
+def constant_of(value: Any) -> Value:
+    """The value of a constant of the source."""
+    return Value(0, (), Const(value))
 
 
 class Qualified(NamedTuple):
