@@ -78,28 +78,43 @@ class Construction:
 
 
 def _fields(text: str) -> dict[str, str]:
-    """The named arguments of an expression that is a call of a name."""
-    if not re.match(r"[A-Za-z_]\w*\(", text):
+    """The named arguments of an expression that is a call of a name, the items of one that is a dict."""
+    if not re.match(r"[A-Za-z_]\w*\(|\{", text):
         return {}
     try:
-        call = ast.parse(text, mode="eval").body
+        held = {name: ast.unparse(value) for name, value in _entries(ast.parse(text, mode="eval").body)}
     except SyntaxError:
         return {}  # it shows a value that has no expression, as `<object at 0x7f>`
-    held = {entry.arg: ast.unparse(entry.value) for entry in call.keywords if entry.arg} if isinstance(call, ast.Call) else {}
     return {**held, **{f"{name}.{field}": value for name, inner in held.items() for field, value in _fields(inner).items()}}
 
 
+def _entries(node: ast.expr) -> list[tuple[str, ast.expr]]:
+    if isinstance(node, ast.Call):
+        return [(entry.arg, entry.value) for entry in node.keywords if entry.arg]
+    if isinstance(node, ast.Dict):
+        pairs = zip(node.keys, node.values, strict=True)
+        return [(key.value, value) for key, value in pairs if isinstance(key, ast.Constant) and isinstance(key.value, str)]
+    return []
+
+
 def _with_field(text: str, field: str, value: str) -> str:
-    """The same call with another value of one of its named arguments."""
-    call = ast.parse(text, mode="eval").body
-    assert isinstance(call, ast.Call)
+    """The same call, or the same dict, with another value of one of its named arguments or items."""
+    node = ast.parse(text, mode="eval").body
+    assert isinstance(node, (ast.Call, ast.Dict))
     field, dot, inner = field.partition(".")
     if dot:
-        held = next(ast.unparse(entry.value) for entry in call.keywords if entry.arg == field)
-        value = _with_field(held, inner, value)
-    call.keywords = [entry for entry in call.keywords if entry.arg != field]
-    call.keywords.append(ast.keyword(field, ast.parse(value, mode="eval").body))
-    return ast.unparse(call)
+        value = _with_field({name: ast.unparse(held) for name, held in _entries(node)}.get(field, "{}"), inner, value)
+    new = ast.parse(value, mode="eval").body
+    if isinstance(node, ast.Call):
+        node.keywords = [*(entry for entry in node.keywords if entry.arg != field), ast.keyword(field, new)]
+        return ast.unparse(node)
+    kept = [(key, held) for key, held in zip(node.keys, node.values, strict=True) if not _is_text(key, field)]
+    node.keys, node.values = [*(key for key, _ in kept), ast.Constant(field)], [*(held for _, held in kept), new]
+    return ast.unparse(node)
+
+
+def _is_text(node: ast.expr | None, text: str) -> bool:
+    return isinstance(node, ast.Constant) and node.value == text
 
 
 def parameters_of(function: Any) -> dict[str, inspect.Parameter]:

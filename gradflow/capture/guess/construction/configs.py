@@ -8,38 +8,61 @@ import inspect
 import re
 import sys
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gradflow.capture.guess import usual
-from gradflow.capture.guess.attempt import attempt
+from gradflow.capture.guess.construction.parts import candidates
 from gradflow.capture.guess.expressions import is_model
-from gradflow.capture.guess.small import ONLY_DEPTH, SMALL, is_larger, smaller_sizes
+from gradflow.capture.guess.shrunk import shrunk
 from gradflow.capture.guess.subject import Construction, Subject, parameters_of, required
 
 CONFIG = re.compile(
     r"^(config|cfg|conf|args|opt|opts|options|hparams|hp|params|configs|configuration|model_args|settings|model_config|\w+_config)$"
 )
 _CONFIG_CLASS = re.compile(r"Config$|Args$|Arguments$|Params$|Options$|Cfg$|Configuration$|HParams$|Hyperparams$")
-
-_SPATIAL = re.compile(r"image_size|patch_size")
+_MOST_CLASSES, _DEEPEST = 8, 3
 
 
 def propose(subject: Subject) -> Iterator[Construction]:
     """Small ones first, then less and less small, then an object made up as it is read."""
     needed = required(parameters_of(subject.cls))
-    if not needed or len(needed) > 2:
+    if not needed:
         return
-    first = needed[0]
-    for made in _config_classes(subject, first):
-        for text in _shrunk(made, subject):
-            yield Construction(subject.name, ((first.name, text), *_others(needed[1:])), f"`{made.__name__}`, made small")
-    if CONFIG.match(first.name) and not isinstance(first.annotation, type):
-        yield Construction(subject.name, ((first.name, "Made()"), *_others(needed[1:])), "a configuration made up as it is read")
+    held = {entry.name: _config_classes(subject, entry) for entry in needed if entry is needed[0] or _is_annotated(subject, entry)}
+    first = next((name for name, classes in held.items() if classes), "")
+    for number, made in enumerate(held.get(first, ())):
+        rest = {entry.name: _usual(entry, held.get(entry.name, ()), subject) for entry in needed if entry.name != first}
+        for text in written(made, subject.scope):
+            given = tuple((entry.name, text if entry.name == first else rest[entry.name]) for entry in needed)
+            yield Construction(subject.name, given, f"`{made.__name__}`, made small")
+        if number + 1 >= _MOST_CLASSES:
+            break
+    if len(needed) <= 2 and CONFIG.match(needed[0].name) and not isinstance(needed[0].annotation, type):
+        others = [(entry.name, _usual(entry, (), subject)) for entry in needed[1:]]
+        yield Construction(subject.name, ((needed[0].name, "Made()"), *others), "a configuration made up as it is read")
 
 
-def _others(needed: list[inspect.Parameter]) -> list[tuple[str, str]]:
-    return [(entry.name, usual.usual_value(entry.name, usual.annotation_of(entry))) for entry in needed]
+def _is_annotated(subject: Subject, entry: inspect.Parameter) -> bool:
+    """Whether the argument is annotated with a class that is a plain record."""
+    classes = _classes_of(entry.annotation, dict(subject.scope))
+    return any(is_record(made) for made in classes)
+
+
+def is_record(made: Any) -> bool:
+    """Whether the class holds values and does nothing: a dataclass, a named tuple, or called as a configuration is."""
+    if not isinstance(made, type) or is_model(made):
+        return False
+    return dataclasses.is_dataclass(made) or hasattr(made, "_fields") or _CONFIG_CLASS.search(made.__name__) is not None
+
+
+def _usual(entry: inspect.Parameter, classes: Sequence[type], subject: Subject) -> str:
+    """What an argument beside the first configuration is given: one of its own, a model where it is called like one, else the usual."""
+    for made in classes:
+        for text in written(made, subject.scope):
+            return text
+    annotation = usual.annotation_of(entry)
+    return next(candidates(entry.name, annotation, subject), usual.usual_value(entry.name, annotation))
 
 
 def _config_classes(subject: Subject, entry: inspect.Parameter) -> list[type]:
@@ -68,59 +91,27 @@ def _classes_of(hint: Any, scope: dict[str, Any]) -> list[Any]:
     return [hint] if isinstance(hint, type) else [one for one in arguments if isinstance(one, type)]
 
 
-def _shrunk(made: type, subject: Subject) -> Iterator[str]:
-    """The expressions that make it: all sizes small, only its depth small, as it is."""
+def written(made: type, scope: Mapping[str, Any], depth: int = 0) -> Iterator[str]:
+    """The expressions that make one: small ones first, then less small, else with what its constructor asks for."""
     try:
         default = made()
     except Exception as error:  # noqa: BLE001 - their constructor; what it needs is guessed from its fields instead
-        yield from _from_fields(made, error)
+        yield from _from_fields(made, error, scope, depth)
         return
-    smaller = smaller_sizes(
-        {name: _peek(default, name) for name in SMALL if not (name == "head_dim" and _peek(default, "qk_rope_head_dim") is not None)}
-    )
-    smaller.update(_tokens(default, smaller))
-    parts = _smaller_parts(default)
-    if parts:
-        yield f"{made.__name__}({_written({**smaller, **parts})})"
-        without = {name: {key: value for key, value in sizes.items() if not _SPATIAL.search(key)} for name, sizes in parts.items()}
-        yield f"{made.__name__}({_written({**{key: value for key, value in smaller.items() if not _SPATIAL.search(key)}, **without})})"
-        shallow = {name: {key: value for key, value in sizes.items() if ONLY_DEPTH.search(key)} for name, sizes in parts.items()}
-        yield f"{made.__name__}({_written({**{key: value for key, value in smaller.items() if ONLY_DEPTH.search(key)}, **shallow})})"
-    for chosen in (smaller, {name: value for name, value in smaller.items() if ONLY_DEPTH.search(name)}, {}):
-        yield f"{made.__name__}({_written(chosen)})"
+    for chosen in shrunk(default):
+        yield f"{made.__name__}({', '.join(f'{name}={value!r}' for name, value in chosen.items())})"
 
 
-def _written(chosen: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}={value!r}" for name, value in chosen.items())
-
-
-def _smaller_parts(config: Any) -> dict[str, dict[str, int]]:
-    """The configurations that it holds (`text_config`, `vision_config`), each as a dict of small sizes."""
-    held = {
-        name: value for name, value in getattr(config, "__dict__", {}).items() if name.endswith("_config") and hasattr(value, "to_dict")
-    }
-    parts = {name: smaller_sizes({size: _peek(value, size) for size in SMALL}) for name, value in held.items()}
-    return {name: {**sizes, **_tokens(held[name], sizes)} for name, sizes in parts.items() if sizes}
-
-
-def _tokens(config: Any, smaller: dict[str, int]) -> dict[str, int]:
-    """Special tokens that would lie outside of a smaller vocabulary."""
-    if "vocab_size" not in smaller:
-        return {}
-    names = [name for name in dir(config) if name.endswith(("_token_id", "_token_index"))]
-    return {name: index + 1 for index, name in enumerate(sorted(names)) if is_larger(_peek(config, name), smaller["vocab_size"] - 1)}
-
-
-def _peek(config: Any, name: str) -> Any:
-    """The field, None where there is none or where it raises."""
-    return attempt(lambda: getattr(config, name), 1.0)[0]
-
-
-def _from_fields(made: type, error: Exception) -> Iterator[str]:
+def _from_fields(made: type, error: Exception, scope: Mapping[str, Any], depth: int) -> Iterator[str]:
     """A configuration whose fields have no defaults; one that fails for another reason is not made."""
-    if not isinstance(error, TypeError):
+    if not isinstance(error, TypeError) or depth > _DEEPEST:
         return
     needed = required(parameters_of(made))
     if dataclasses.is_dataclass(made) or needed:
-        arguments = ", ".join(f"{entry.name}={usual.usual_value(entry.name, usual.annotation_of(entry))}" for entry in needed)
-        yield f"{made.__name__}({arguments})"
+        yield f"{made.__name__}({', '.join(f'{entry.name}={_field(entry, scope, depth)}' for entry in needed)})"
+
+
+def _field(entry: inspect.Parameter, scope: Mapping[str, Any], depth: int) -> str:
+    inner = next((found for found in _classes_of(entry.annotation, dict(scope)) if is_record(found)), None)
+    texts = written(inner, scope, depth + 1) if inner is not None else iter(())
+    return next(texts, usual.usual_value(entry.name, usual.annotation_of(entry)))

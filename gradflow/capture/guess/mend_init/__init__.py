@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from gradflow.capture.guess.attempt import Failure
-from gradflow.capture.guess.mend_init import argument_names, choices, divisors, fields, giants, kinds, left_out, others, parts
+from gradflow.capture.guess.mend_init import (
+    argument_names,
+    choices,
+    divisors,
+    equals,
+    fields,
+    giants,
+    kinds,
+    left_out,
+    others,
+    parts,
+    passed_on,
+    unset,
+)
 from gradflow.capture.guess.subject import Construction, Subject
 
-RULES = (giants, argument_names, parts, fields, left_out, choices, divisors, kinds, others)
+RULES = (giants, argument_names, passed_on, unset, equals, parts, fields, left_out, choices, divisors, kinds, others)
 
 
 def mended(construction: Construction, failure: Failure, subject: Subject) -> Iterator[Construction]:
@@ -18,8 +30,6 @@ def mended(construction: Construction, failure: Failure, subject: Subject) -> It
     function = subject.scope.get(owner)
     construction = construction.with_defaults(getattr(function, method, None) if method else function)
     # the call itself is wrong: values of other arguments would change nothing
-    misnamed = (
-        re.search(r"unexpected keyword argument|required (positional|keyword-only) argument", failure.message) and len(failure.spots) <= 1
-    )
-    for rule in (argument_names,) if misnamed else RULES:
+    rules = (giants,) if giants.is_giant(failure) else (argument_names,) if argument_names.is_misnamed(construction, failure) else RULES
+    for rule in rules:
         yield from rule.mend(construction, failure, subject)

@@ -10,15 +10,27 @@ from gradflow.capture.guess.construction.parts import candidates
 from gradflow.capture.guess.subject import Construction, Subject
 from gradflow.capture.guess.usual import usual_value
 
+MISSING = re.compile(r"missing \d+ required (?:positional|keyword-only) arguments?: (.*)")
+"""The message of Python for a call that lacks arguments."""
+_UNKNOWN = re.compile(r"unexpected keyword argument '(\w+)'")
+_OTHER = re.compile(r"(\w+)\.__init__\(\)")
+
+
+def is_misnamed(construction: Construction, failure: Failure) -> bool:
+    """Whether the call itself is wrong, and not one that the constructor makes: a decorator may stand between."""
+    if not isinstance(failure.error, TypeError) or not (MISSING.search(failure.message) or _UNKNOWN.search(failure.message)):
+        return False
+    called = _OTHER.match(failure.message)
+    return not failure.spots or (len(failure.spots) == 1 and (called is None or not re.search(rf"\b{called[1]}\(", failure.spots[0].text)))
+
 
 def mend(construction: Construction, failure: Failure, subject: Subject) -> Iterator[Construction]:
     """The missing ones are given, the unknown one is left out."""
-    missing = re.search(r"missing \d+ required (?:positional|keyword-only) arguments?: (.*)", failure.message)
-    if isinstance(failure.error, TypeError) and missing and len(failure.spots) <= 1:
+    missing, unknown = MISSING.search(failure.message), _UNKNOWN.search(failure.message)
+    if missing and is_misnamed(construction, failure):
         new = construction
         for name in re.findall(r"'(\w+)'", missing[1]):
             new = new.with_argument(name, next(candidates(name, "", subject), usual_value(name)))
         yield new
-    unknown = re.search(r"unexpected keyword argument '(\w+)'", failure.message)
     if unknown and unknown[1] in dict(construction.arguments):
         yield construction.without(unknown[1])

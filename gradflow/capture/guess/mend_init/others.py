@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from gradflow.capture.guess.attempt import Failure
@@ -16,7 +17,8 @@ def mend(construction: Construction, failure: Failure, subject: Subject) -> Iter
     """A few values for a few arguments."""
     given = construction.given()
     for name in blamed_arguments(construction, failure)[:_MOST_ARGUMENTS]:
-        if given[name].startswith(("Made(", "{")) or name.endswith("_config"):
+        # of a configuration only the fields are changed
+        if re.match(r"[A-Z]\w*\(|\{", given[name]) or name.endswith("_config"):
             continue
         for text in alternatives(name, given[name])[:_MOST_VALUES]:
             yield construction.with_argument(name, text)

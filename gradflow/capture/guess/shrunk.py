@@ -1,0 +1,53 @@
+"""A configuration object made small: its sizes by their usual names, and those of the configurations that it holds, however deep."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from gradflow.capture.guess.attempt import attempt
+from gradflow.capture.guess.small import ONLY_DEPTH, SMALL, is_larger, smaller_sizes
+
+_SPATIAL = re.compile(r"image_size|patch_size")
+_DEEPEST = 4
+"""Configurations in each other."""
+
+
+def shrunk(config: Any) -> Iterator[dict[str, Any]]:
+    """What to change in it: all sizes, then those that are no sizes of an image, then only its depth, then nothing."""
+    chosen: list[dict[str, Any]] = []
+    for keep in (lambda name: True, lambda name: not _SPATIAL.search(name), lambda name: ONLY_DEPTH.search(name), lambda name: False):
+        changes = _smaller(config, keep, 0)
+        if changes not in chosen:
+            chosen.append(changes)
+    yield from chosen
+
+
+def _smaller(config: Any, keep: Callable[[str], Any], depth: int) -> dict[str, Any]:
+    """The small sizes of one configuration, and a dict of such for each that it holds (`text_config`, `vision_config`)."""
+    whole = smaller_sizes(
+        {name: _peek(config, name) for name in SMALL if not (name == "head_dim" and _peek(config, "qk_rope_head_dim") is not None)}
+    )
+    sizes = {name: value for name, value in whole.items() if keep(name)}
+    sizes.update(_tokens(config, sizes))
+    for name, held in getattr(config, "__dict__", {}).items():
+        if name.endswith("_config") and hasattr(held, "to_dict") and depth < _DEEPEST:
+            inner = _smaller(held, keep, depth + 1)
+            # a dict that stands in another has lost the class that it would be made into
+            kind = {"model_type": held.model_type} if depth and inner and isinstance(getattr(held, "model_type", None), str) else {}
+            sizes.update({name: {**kind, **inner}} if inner else {})
+    return sizes
+
+
+def _tokens(config: Any, smaller: dict[str, Any]) -> dict[str, int]:
+    """Special tokens that would lie outside of a smaller vocabulary."""
+    if "vocab_size" not in smaller:
+        return {}
+    names = [name for name in dir(config) if name.endswith(("_token_id", "_token_index"))]
+    return {name: index + 1 for index, name in enumerate(sorted(names)) if is_larger(_peek(config, name), smaller["vocab_size"] - 1)}
+
+
+def _peek(config: Any, name: str) -> Any:
+    """The field, None where there is none or where it raises."""
+    return attempt(lambda: getattr(config, name), 1.0)[0]

@@ -1,0 +1,174 @@
+"""How constructions are mended whose sizes are too large, missing, unset or unequal: one small file of real shape for each rule."""
+
+from __future__ import annotations
+
+import pytest
+from model_files import Load
+
+from gradflow.capture.guess.search import Deadline, Found, find
+from gradflow.capture.guess.subject import Construction
+from gradflow.capture.guess.target import subjects_of
+
+
+def _built(load: Load, text: str) -> str:
+    found = find(subjects_of(load(text))[0], Deadline(20))
+    assert isinstance(found, Found), found
+    return found.construction.text
+
+
+def test_sizes_whose_names_are_only_like_the_usual_ones_are_made_small_in_the_end(load: Load) -> None:
+    text = """
+    class Trunk(nn.Module):
+        def __init__(self, token_dim=16384, nlayers=20, depths=(9, 9)):
+            super().__init__()
+            self.blocks = nn.ModuleList(nn.Linear(token_dim, token_dim) for _ in range(nlayers * sum(depths)))
+
+        def forward(self, x):
+            for block in self.blocks:
+                x = block(x)
+            return x
+    """
+    assert _built(load, text) == "Trunk(token_dim=64, nlayers=2, depths=(1, 1))"
+
+
+CONFIGURED = """
+from dataclasses import dataclass, field
+
+
+@dataclass
+class VisionCfg:
+    width: int = 768
+    layers: int = 12
+
+
+@dataclass
+class Rope:
+    theta: float
+
+
+@dataclass
+class TextCfg:
+    hidden_size: int
+    rope: Rope
+
+
+class Clip(nn.Module):
+    def __init__(self, embed_dim, text_cfg: TextCfg, vision_cfg: VisionCfg):
+        super().__init__()
+        self.text = nn.Linear(text_cfg.hidden_size, embed_dim)
+        self.scale = nn.Parameter(torch.tensor(text_cfg.rope.theta))
+        self.visual = nn.ModuleList(nn.Linear(vision_cfg.width, vision_cfg.width) for _ in range(vision_cfg.layers))
+
+    def forward(self, text):
+        return self.text(text) * self.scale
+"""
+
+
+def test_each_argument_that_is_annotated_with_a_record_of_sizes_gets_one(load: Load) -> None:
+    expected = "Clip(embed_dim=64, text_cfg=TextCfg(hidden_size=64, rope=Rope(theta=0.5)), vision_cfg=VisionCfg(width=64, layers=2))"
+    assert _built(load, CONFIGURED) == expected
+
+
+ENCODER_DECODER = """
+class LM(nn.Module):
+    def __init__(self, *, dim, num_tokens, depth):
+        super().__init__()
+        self.emb = nn.Embedding(num_tokens, dim)
+        self.layers = nn.ModuleList(nn.Linear(dim, dim) for _ in range(depth))
+
+    def forward(self, x):
+        x = self.emb(x)
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+
+class EncDec(nn.Module):
+    def __init__(self, dim, **kwargs):
+        super().__init__()
+        share = kwargs.pop("dropout")
+        enc_kwargs = {key[4:]: value for key, value in kwargs.items() if key.startswith("enc_")}
+        dec_kwargs = {key[4:]: value for key, value in kwargs.items() if key.startswith("dec_")}
+        self.enc = LM(dim=dim, **enc_kwargs)
+        self.dec = LM(dim=dim, **dec_kwargs)
+        self.drop = nn.Dropout(share)
+
+    def forward(self, input_ids, target_ids):
+        return self.drop(self.dec(target_ids) + self.enc(input_ids).mean(1, keepdim=True))
+"""
+
+
+def test_what_a_constructor_hands_on_is_given_with_the_prefix_that_it_splits_by(load: Load) -> None:
+    expected = "EncDec(dim=64, dropout=0.0, enc_num_tokens=128, enc_depth=2, dec_num_tokens=128, dec_depth=2)"
+    assert _built(load, ENCODER_DECODER) == expected
+
+
+NESTED = """
+class PartConfig:
+    model_type = "part"
+
+    def __init__(self, hidden_size=768, out_size=1024, backbone_config=None, vocab_size=None):
+        self.hidden_size, self.out_size, self.vocab_size = hidden_size, out_size, vocab_size
+        if backbone_config is not None:
+            self.backbone_config = PartConfig(backbone_config["hidden_size"])
+
+    def to_dict(self):
+        return vars(self)
+
+
+class NetConfig:
+    def __init__(self, vision_config=None, text_config=None):
+        self.vision_config = PartConfig(**{"backbone_config": {"hidden_size": 512}, **(vision_config or {})})
+        self.text_config = PartConfig(**(text_config or {}))
+        if self.vision_config.out_size != self.text_config.hidden_size:
+            one, other = self.vision_config.out_size, self.text_config.hidden_size
+            raise ValueError(f"vision_config.out_size ({one}) must equal text_config.hidden_size ({other}).")
+
+
+class Net(nn.Module):
+    def __init__(self, config: NetConfig):
+        super().__init__()
+        text = config.text_config
+        self.emb = nn.Embedding(text.vocab_size, text.hidden_size)
+        self.visual = nn.Linear(config.vision_config.backbone_config.hidden_size, config.vision_config.out_size)
+
+    def forward(self, input_ids):
+        return self.emb(input_ids)
+"""
+
+
+def test_configurations_in_each_other_are_made_small_and_agree(load: Load) -> None:
+    module = load(NESTED.replace("out_size=1024", "out_size=768"))
+    found = find(subjects_of(module)[0], Deadline(20))
+    assert isinstance(found, Found), found
+    given = found.construction.given()
+    assert (given["config.text_config.hidden_size"], given["config.text_config.vocab_size"]) == ("64", "128")
+    assert (given["config.vision_config.out_size"], given["config.vision_config.backbone_config.hidden_size"]) == ("64", "64")
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        "assert width == out_size",
+        "if width != out_size:\n                raise ValueError(f'width {width} should match out_size {out_size}')",
+    ],
+)
+def test_sizes_that_have_to_be_equal_are_made_so(load: Load, check: str) -> None:
+    text = f"""
+    class Net(nn.Module):
+        def __init__(self, width, out_size=48):
+            super().__init__()
+            {check}
+            self.lin = nn.Linear(width, out_size)
+
+        def forward(self, x):
+            return self.lin(x)
+    """
+    assert _built(load, text) == "Net(width=48)"
+
+
+def test_an_item_of_a_dict_is_read_and_changed_as_a_field_is() -> None:
+    construction = Construction("Net", (("config", "Cfg(text={'width': 64, 'kind': 'a'})"),))
+    assert construction.given()["config.text.width"] == "64"
+    changed = construction.with_argument("config.text.width", "8").with_argument("config.vision.width", "4")
+    assert changed.text == "Net(config=Cfg(text={'kind': 'a', 'width': 8}, vision={'width': 4}))"
