@@ -25,6 +25,7 @@ from gradflow.capture.guess.call import Call
 from gradflow.capture.guess.construction import propose as constructions
 from gradflow.capture.guess.construction.parts import PLACE
 from gradflow.capture.guess.expressions import evaluate, namespace
+from gradflow.capture.guess.extrapolated import extrapolated
 from gradflow.capture.guess.made import Made, made_with
 from gradflow.capture.guess.mend_call import mended as mended_calls
 from gradflow.capture.guess.mend_init import mended as mended_constructions
@@ -45,7 +46,12 @@ _MOST_ELEMENTS = 20_000_000
 _MENDS = 24
 """Ways of mending one failure that are tried, the surest first."""
 
+_PATIENCE = 1
+"""Calls of one model that may be too slow before a smaller model is tried."""
+
 T = TypeVar("T")
+_Origin = tuple[Call, Failure]
+"""A call and how it failed."""
 Place = tuple[str, str, int, int]
 
 
@@ -234,7 +240,9 @@ def find_call(model: torch.nn.Module, construction: Construction, subject: Subje
     waiting = _Line(itertools.islice(inputs.propose(model, construction, subject), _PROPOSALS))
     first: Failure | None = None
     tries = 0
-    while tries < _TRIES_TO_CALL and deadline.left() and (call := waiting.pop()) is not None:
+    slow = 0
+    while tries < _TRIES_TO_CALL and deadline.left() and (waiter := waiting.pop()) is not None:
+        call, origin = waiter
         if (call.options, call.evaluating) in seen or call.elements > _MOST_ELEMENTS:
             continue
         seen.add((call.options, call.evaluating))
@@ -242,10 +250,12 @@ def find_call(model: torch.nn.Module, construction: Construction, subject: Subje
         failure = try_call(model, call, min(_SECONDS_TO_CALL, deadline.left()))
         if failure is None:
             return call
-        if failure.is_final:
+        slow += isinstance(failure.error, TooSlow)
+        if failure.is_final or slow > _PATIENCE:
             return failure
         first = first or failure
-        waiting.put(mended_calls(call, failure, model, sizes), failure)
+        solved = extrapolated(*origin, call, failure) if origin is not None else ()
+        waiting.put(itertools.chain(solved, mended_calls(call, failure, model, sizes)), call, failure)
     return first or Failure(TypeError("its forward takes nothing that could be guessed"), ())
 
 
@@ -260,21 +270,23 @@ class _Line:
 
     def __init__(self, proposed: Iterable[Call]) -> None:
         self._proposed = iter(proposed)
-        self._waiting: list[tuple[tuple[int, int, int, int], Call]] = []
+        self._waiting: list[tuple[tuple[int, int, int, int], Call, _Origin]] = []
         self._places: set[Place] = set()
         self._failures = 0
 
-    def pop(self) -> Call | None:
-        """The next one, None where none is left."""
+    def pop(self) -> tuple[Call, _Origin | None] | None:
+        """The next one and what it was mended from, None where none is left."""
         proposed = next(self._proposed, None)
-        return proposed or (heapq.heappop(self._waiting)[1] if self._waiting else None)
+        if proposed is not None:
+            return proposed, None
+        return heapq.heappop(self._waiting)[1:] if self._waiting else None
 
-    def put(self, mended: Iterable[Call], failure: Failure) -> None:
+    def put(self, mended: Iterable[Call], failed: Call, failure: Failure) -> None:
         self._failures += 1
         seen = failure.place in self._places
         for number, call in enumerate(_few(mended)):
             # no two entries have the same rank, so that calls are never compared
-            heapq.heappush(self._waiting, ((-failure.layers_done, int(seen), -self._failures, number), call))
+            heapq.heappush(self._waiting, ((-failure.layers_done, int(seen), -self._failures, number), call, (failed, failure)))
         self._places.add(failure.place)
 
 

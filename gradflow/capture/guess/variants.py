@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import inspect
 import itertools
-import re
 from collections.abc import Iterator
 
 import torch
 
 from gradflow.capture.guess.call import Call, Shape
 from gradflow.capture.guess.inputs.dimensions import dimensions_of
-from gradflow.capture.guess.inputs.usual_inputs import usual_input
+from gradflow.capture.guess.inputs.usual_inputs import NO_TENSOR, usual_input
 from gradflow.capture.guess.mend_call import mended as mended_calls
 from gradflow.capture.guess.search import Deadline, try_call
 from gradflow.capture.guess.sizes import Sizes
@@ -24,7 +23,6 @@ from gradflow.capture.guess.usual import annotation_of
 _MOST_OPTIONAL = 10
 _MENDS = 8
 _SHARE = 0.5
-_NOT_A_TENSOR = re.compile(r"past_key_value|cache|return_|output_|use_|^kwargs$|_state$|interpolate|mode$")
 
 
 def variants(model: torch.nn.Module, call: Call, sizes: Sizes, deadline: Deadline) -> list[Call]:
@@ -77,6 +75,6 @@ def _optional(model: torch.nn.Module, call: Call, sizes: Sizes) -> Iterator[tupl
             dimensions_of(model, entry.name, annotation_of(entry), sizes) or usual_input(entry.name, annotation_of(entry), sizes),
         )
         for entry in parameters_of(model.forward).values()
-        if entry.name not in given and entry.default is not inspect.Parameter.empty and not _NOT_A_TENSOR.search(entry.name)
+        if entry.name not in given and entry.default is not inspect.Parameter.empty and not NO_TENSOR.search(entry.name)
     ]
     yield from [(name, text) for name, text in names if "[" in text][:_MOST_OPTIONAL]

@@ -7,10 +7,18 @@ from collections.abc import Iterator
 import torch
 
 from gradflow.capture.guess.call import Call
-from gradflow.capture.guess.inputs import dimensions, own_shapes, time_series, usual_inputs, written
+from gradflow.capture.guess.inputs import dimensions, own_shapes, pyramids, time_series, usual_inputs, written
 from gradflow.capture.guess.subject import Construction, Subject
 
-RULES = (written.propose, own_shapes.propose, time_series.propose, dimensions.propose, usual_inputs.propose, written.propose_further)
+RULES = (
+    written.propose,
+    own_shapes.propose,
+    time_series.propose,
+    pyramids.propose,
+    dimensions.propose,
+    usual_inputs.propose,
+    written.propose_further,
+)
 
 
 def propose(model: torch.nn.Module, construction: Construction, subject: Subject | None) -> Iterator[Call]:

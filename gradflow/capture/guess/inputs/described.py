@@ -39,9 +39,15 @@ def _behind(argument: str, text: str) -> tuple[str, ...]:
     for place in re.finditer(rf"(?<![\w.]){re.escape(argument)}(?!\w)", text):
         rest = text[place.end() : place.end() + _NEAR]
         entry = re.split(r"\n\s*\n|\n\s*`?\w+`?\s*(?:\(|:)", rest)[0]
-        match = re.search(_LIST, entry)
-        if match is not None:
-            words = tuple(word.strip() for word in re.split("," if "," in match[1] else "[x×*]", match[1]))
-            if all(re.fullmatch(r"\w+", word) for word in words) and not all(word.isdigit() for word in words):
-                return words
+        words = listed_dimensions(entry)
+        if words:
+            return words
     return ()
+
+
+def listed_dimensions(text: str) -> tuple[str, ...]:
+    """The words of the first list of dimensions in a text, `(batch_size, 2, height, width)`; empty where there is none."""
+    match = re.search(_LIST, text)
+    words = tuple(word.strip() for word in re.split("," if "," in match[1] else "[x×*]", match[1])) if match else ()
+    named = all(re.fullmatch(r"\w+", word) for word in words) and not all(word.isdigit() for word in words)
+    return words if named else ()

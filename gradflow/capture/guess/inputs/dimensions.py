@@ -56,9 +56,9 @@ def dimensions_of(model: torch.nn.Module, name: str, annotation: str, sizes: Siz
         if taken:
             return taken
     if found is not None and found.dimensions:
-        sized = _sizes(found.dimensions, sizes)
+        sized = sizes_of_words(found.dimensions, sizes)
         return _text(next(undone(sized, found.steps), ()), shape, annotation, sizes)
-    return _text(_sizes(words, sizes), shape, annotation, sizes) if words else ""
+    return _text(sizes_of_words(words, sizes), shape, annotation, sizes) if words else ""
 
 
 def _taken(found: Destination, usual: Shape | None, words: tuple[str, ...], sizes: Sizes) -> str:
@@ -70,13 +70,14 @@ def _taken(found: Destination, usual: Shape | None, words: tuple[str, ...], size
         return ""
     wanted = shape.sizes
     if isinstance(layer, (torch.nn.Linear, torch.nn.LayerNorm)):
-        known = _sizes(words, sizes) if words else usual.sizes if usual is not None and usual.dtype.startswith("float") else ()
+        known = sizes_of_words(words, sizes) if words else usual.sizes if usual is not None and usual.dtype.startswith("float") else ()
         wanted = (*known[:-1], wanted[-1]) if len(known) > 1 else wanted
     before = next(undone(wanted, found.steps), ())
     return Shape(shape.dtype, before, shape.rest).text if before else ""
 
 
-def _sizes(words: tuple[str, ...], sizes: Sizes) -> tuple[int, ...]:
+def sizes_of_words(words: tuple[str, ...], sizes: Sizes) -> tuple[int, ...]:
+    """A size for each dimension that is called so; a number is itself."""
     return tuple(_size(word, place, len(words), sizes) for place, word in enumerate(words))
 
 
@@ -100,7 +101,7 @@ def _text(found: tuple[int, ...], usual: Shape | None, annotation: str, sizes: S
     """A tensor of these sizes, of the kind that the name of the argument suggests; that itself, where it has as many dimensions."""
     if not found:
         return ""
-    if usual is not None and len(usual.sizes) == len(found):
+    if usual is not None and len(usual.sizes) == len(found) < 5:
         return usual.text
     whole = (usual is not None and not usual.dtype.startswith("float") and len(found) <= 2) or re.search(r"Long|Int\b|Int\[", annotation)
     if whole:

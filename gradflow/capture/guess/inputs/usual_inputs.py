@@ -57,6 +57,9 @@ _USUAL: tuple[tuple[str, str], ...] = (
     (r"^(points?|pointcloud|point_cloud|pc|xyz|pos|coords?)$", "float32[{b},3,64]"),
 )  # fmt: skip
 
+NO_TENSOR = re.compile(r"past_key_value|cache|return_|output_|use_|^kwargs$|_state$|interpolate|mode$")
+"""Names of optional arguments that are switches, or the state of an earlier call."""
+
 
 def propose(model: torch.nn.Module, construction: Construction, subject: Subject | None) -> Iterator[Call]:
     """By names first, then the same with what the first layer takes in place of the first argument."""

@@ -12,6 +12,7 @@ from gradflow.capture.guess.mend_call import (
     absent,
     asserted,
     dtypes,
+    image_tokens,
     kinds,
     layer_sizes,
     lengths,
@@ -25,7 +26,7 @@ from gradflow.capture.guess.mend_call import (
 )
 from gradflow.capture.guess.sizes import Sizes
 
-RULES = (slow, lengths, asserted, masks, modes, absent, dtypes, layer_sizes, matching, ranks, kinds, proportions, spatial)
+RULES = (slow, image_tokens, lengths, asserted, masks, modes, absent, dtypes, layer_sizes, matching, ranks, kinds, proportions, spatial)
 
 
 def mended(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> Iterator[Call]:

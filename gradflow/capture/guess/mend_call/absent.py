@@ -11,7 +11,7 @@ from gradflow.capture.guess.attempt import Failure
 from gradflow.capture.guess.call import Call
 from gradflow.capture.guess.first_layer import input_of_first_layer
 from gradflow.capture.guess.inputs.dimensions import dimensions_of
-from gradflow.capture.guess.inputs.usual_inputs import usual_input
+from gradflow.capture.guess.inputs.usual_inputs import NO_TENSOR, usual_input
 from gradflow.capture.guess.sizes import Sizes
 from gradflow.capture.guess.subject import parameters_of
 from gradflow.capture.guess.usual import annotation_of
@@ -24,6 +24,7 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
         if wanted.isidentifier() and wanted not in call.given():
             yield call.with_argument(wanted, usual_input(wanted, "", sizes) or input_of_first_layer(model, sizes))
     parameters = {name: entry for name, entry in parameters_of(model.forward).items() if not entry.kind.name.startswith("VAR_")}
+    parameters = {name: entry for name, entry in parameters.items() if not NO_TENSOR.search(name)}
     given = call.given()
     unknown = re.search(r"unexpected keyword argument '(\w+)'", failure.message)
     if unknown and unknown[1] in given:

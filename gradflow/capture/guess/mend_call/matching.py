@@ -26,6 +26,10 @@ PAIRS = (
 
 """Two sizes in a message that have to be equal."""
 
+_DIVIDED = re.compile(
+    r"divide axis of length (\d+) in chunks of (\d+)|(?:size|height|width|length|dim\w*)\D{0,9}(\d+)\D{1,40}divisible by\D{1,30}(\d+)"
+)
+
 _SHAPES = re.compile(r"size \((?:torch\.Size\()?\[([\d, ]*)\]\)?\).*(?:same as|match|equal).*size \((?:torch\.Size\()?\[([\d, ]*)\]\)?\)")
 """Two whole shapes that have to be equal, as in the losses of torch."""
 
@@ -35,6 +39,11 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
     split = re.search(r"to sum exactly to (\d+) .*split_sizes=\[([\d, ]+)\]", failure.message)
     if split is not None:
         yield from _replaced(call, int(split[1]), sum(map(int, split[2].split(","))))
+        return
+    divided = _DIVIDED.search(failure.message)
+    if divided is not None:
+        length, chunk = (int(number) for number in divided.groups() if number)
+        yield from _replaced(call, length, max(length // chunk, 1) * chunk) if chunk else ()
         return
     yield from _equal_shapes(call, failure)
     for pattern in PAIRS:

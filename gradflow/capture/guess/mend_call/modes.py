@@ -1,4 +1,4 @@
-"""The model wants targets in training mode, or more than one value a channel: targets are given, or it is put in eval mode."""
+"""The model wants targets in training mode, more than one value a channel, or no cache: it gets these, or is put in eval mode."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ _KEYPOINTS = ", 'keypoints': tensor([[[5.0, 5.0, 1.0]] * 17, [[9.0, 9.0, 1.0]] *
 
 
 def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> Iterator[Call]:
-    """Targets for detection, a larger batch for a normalisation, eval mode where training fails for another reason of its own."""
+    """Targets for detection, no cache, a larger batch for a normalisation, eval mode where training fails for another reason of its own."""
     line = failure.own[-1].text if failure.own else ""
     if re.search(r"target", failure.message or line) and "targets" in parameters_of(model.forward):
         for more in ("", _MASKS.format(s=sizes.image)):
             target = _BOXES + more + "}"
             yield call.with_argument("targets", f"[{target}, {target}]")
+    if re.search(r"\b[Cc]ache\b|past_key_value", failure.message) and "use_cache" not in call.given():
+        yield call.with_argument("use_cache", "False")
     if re.search(r"more than 1 value per channel", failure.message):
         for name, shape in call.tensors().items():
             if shape.sizes and shape.sizes[0] == 1:

@@ -1,7 +1,9 @@
-"""A size that the model makes of its input is not the one that is wanted: the input's own sizes are changed in the same proportion.
+"""A size that the model makes of its input is not the one that is wanted: the input's own sizes are changed in the same proportion, or by
+as much.
 
 "expected input[2, 4, 32, 32] to have 2 channels" where two channels were given: one is given. "sequence length 1 is less than target
 length 896": the sequence becomes 896 times as long. Twelve patches a side are wanted and two were made: the side becomes six times as long.
+42 features are wanted of 32 and 13 that are added to them: the input gets 29.
 """
 
 from __future__ import annotations
@@ -16,23 +18,34 @@ from gradflow.capture.guess.call import Call, Shape
 from gradflow.capture.guess.mend_call.matching import PAIRS
 from gradflow.capture.guess.sizes import Sizes
 
-_WANTED_FIRST = (r"to have (\d+) channels, but got (\d+) channels", r"shape '\[([\d, ]+)\]' is invalid for input of size (\d+)")
+_WANTED_FIRST = (
+    r"normalized_shape=\[(\d+)\].*size ?\[(?:\d+, )*(\d+)\]",
+    r"to have (\d+) channels, but got (\d+) channels",
+    r"shape '\[([\d, ]+)\]' is invalid for input of size (\d+)",
+)
 _GOT_FIRST = (r"(\d+)\D{1,30}(?:less|smaller|shorter|fewer|lower) than\D{1,40}(\d+)",)
 _LARGEST = 1 << 20
 
 
 def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> Iterator[Call]:
     """One dimension behind the batch at a time, the last first."""
-    for got, wanted in _pairs(failure.message):
+    for got, wanted in wanted_sizes(failure.message):
         for name, shape in call.tensors().items():
             for index in range(len(shape.sizes) - 1, 0, -1):
-                new, rest = divmod(shape.sizes[index] * wanted, got)
-                if not rest and 0 < new != shape.sizes[index] and new < _LARGEST:
+                old = shape.sizes[index]
+                for new in _changed(old, got, wanted):
                     changed = tuple(new if place == index else size for place, size in enumerate(shape.sizes))
                     yield call.with_argument(name, Shape(shape.dtype, changed, shape.rest).text)
 
 
-def _pairs(message: str) -> list[tuple[int, int]]:
+def _changed(old: int, got: int, wanted: int) -> list[int]:
+    """The size in proportion, then by the difference, where what is made is more than the size itself."""
+    scaled, rest = divmod(old * wanted, got)
+    shifted = old + wanted - got if got > old else 0
+    return [new for new in dict.fromkeys((0 if rest else scaled, shifted)) if 0 < new < _LARGEST and new != old]
+
+
+def wanted_sizes(message: str) -> list[tuple[int, int]]:
     """(size that there is, size that is wanted), each way round where the message does not tell which is which."""
     for patterns, turned in ((_WANTED_FIRST, (1, 0)), (_GOT_FIRST, (0, 1))):
         for pattern in patterns:

@@ -9,6 +9,8 @@ import torch
 
 from gradflow.capture.guess.attempt import Failure
 from gradflow.capture.guess.call import Call, Shape
+from gradflow.capture.guess.inputs.described import listed_dimensions
+from gradflow.capture.guess.inputs.dimensions import sizes_of_words
 from gradflow.capture.guess.mend_call.spoken import spoken_tensors
 from gradflow.capture.guess.sizes import Sizes
 
@@ -36,17 +38,29 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
         message,
     ):
         return
+    yield from _listed(call, failure, sizes)
     yield from _indexed(call, failure, sizes)
     dotted = ["shape", "size()", "permute", "rearrange", "unpack"]
     for name, shape in spoken_tensors(call, failure).items():
         ranks = [expected] if expected and expected != len(shape.sizes) else []
-        if not ranks and (any(word in spot.text for spot in failure.spots[-2:] for word in dotted) or "imension" in message):
+        if not ranks and (
+            any(word in spot.text for spot in failure.spots[-2:] for word in dotted) or re.search(r"imension|ax[ei]s", message)
+        ):
             ranks = [len(shape.sizes) + 1, len(shape.sizes) - 1]
         for rank in ranks:
             if 0 < rank <= (_MOST if shape.dtype.startswith("float") else _MOST_WHOLE):
                 yield from (
                     call.with_argument(name, Shape(shape.dtype, sized, shape.rest).text) for sized in _with_rank(shape, rank, sizes)
                 )
+
+
+def _listed(call: Call, failure: Failure, sizes: Sizes) -> Iterator[Call]:
+    """The dimensions that the message spells out: "of shape (batch_size, 2, num_channels, height, width)"."""
+    words = listed_dimensions(failure.message)
+    wanted = sizes_of_words(words, sizes) if "shape" in failure.message else ()
+    for name, shape in spoken_tensors(call, failure).items() if wanted else ():
+        if len(shape.sizes) != len(wanted) and shape.dtype.startswith("float"):
+            yield call.with_argument(name, Shape(shape.dtype, wanted).text)
 
 
 def _indexed(call: Call, failure: Failure, sizes: Sizes) -> Iterator[Call]:

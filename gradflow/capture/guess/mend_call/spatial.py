@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 
@@ -12,7 +13,7 @@ from gradflow.capture.guess.call import Call, Shape
 from gradflow.capture.guess.mend_call.spoken import spoken_tensors
 from gradflow.capture.guess.sizes import Sizes
 
-_SIDES = (64, 224, 28, 128, 256, 32, 84, 96, 227, 299, 16)
+_SIDES = (64, 224, 28, 128, 256, 32, 84, 96, 227, 299, 331, 16)
 _SOLID_SIDE = 64
 _SOLID = (torch.nn.Conv3d, torch.nn.MaxPool3d, torch.nn.AvgPool3d, torch.nn.ConvTranspose3d, torch.nn.BatchNorm3d)
 _SMALL = re.compile(
@@ -32,11 +33,12 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
         return
     if not (_SMALL.search(failure.message) or _WRONG.search(failure.message) or isinstance(failure.error, AssertionError)):
         return
-    pair = re.search(r"[\[(]\s*(\d+)\s*[,x*]\s*(\d+)\s*[\])]|(?<![\dx])(\d+) ?[x*] ?(\d+)(?![\dx])", failure.message)
-    for name, shape in spoken_tensors(call, failure).items() if pair else ():
-        both = tuple(int(text) for text in pair.groups() if text) if pair else ()
-        if len(shape.sizes) >= 4 and both != shape.sizes[-2:]:
-            yield call.with_argument(name, Shape(shape.dtype, (*shape.sizes[:-2], *both), shape.rest).text)
+    yield from _as_the_kernel(call, failure)
+    pairs = re.findall(r"[\[(]\s*(\d+)\s*[,x*]\s*(\d+)\s*[\])]|(?<![\dx])(\d+) ?[x*] ?(\d+)(?![\dx])", failure.message)
+    for both in dict.fromkeys(tuple(int(text) for text in pair if text) for pair in pairs):
+        for name, shape in spoken_tensors(call, failure).items():
+            if len(shape.sizes) >= 4 and both != shape.sizes[-2:]:
+                yield call.with_argument(name, Shape(shape.dtype, (*shape.sizes[:-2], *both), shape.rest).text)
     numbers = [int(text) for text in re.findall(r"\d+", failure.message) if 8 <= int(text) <= 1024]
     for name, shape in spoken_tensors(call, failure).items():
         if len(shape.sizes) < 3 or not shape.dtype.startswith("float"):
@@ -53,6 +55,19 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
             if (_SMALL.search(failure.message) and new < side) or (rank == 3 and new > _SOLID_SIDE):
                 continue
             yield call.with_argument(name, Shape(shape.dtype, (*shape.sizes[:-rank], *(new,) * rank), shape.rest).text)
+
+
+def _as_the_kernel(call: Call, failure: Failure) -> Iterator[Call]:
+    """Each direction as many times longer as the kernel is than what is left there: (T: 1 H: 1 W: 1), kernel (kT: 2 kH: 7 kW: 7)."""
+    left, _, kernel = failure.message.partition("ernel")
+    got = [int(number) for number in re.findall(r"\d+", re.sub(r".*\(", "", left))]
+    wanted = [int(number) for number in re.findall(r"\d+", re.sub(r"\).*", "", re.sub(r"^[^(]*\(", "", kernel)))]
+    if not got or len(got) != len(wanted) or 0 in got:
+        return
+    for name, shape in call.tensors().items():
+        if len(shape.sizes) == len(got) + 2:
+            longer = (size * math.ceil(want / have) for size, have, want in zip(shape.sizes[2:], got, wanted, strict=True))
+            yield call.with_argument(name, Shape(shape.dtype, (*shape.sizes[:2], *longer), shape.rest).text)
 
 
 def _flattened(failure: Failure) -> float:
