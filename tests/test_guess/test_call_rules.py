@@ -162,3 +162,60 @@ def test_a_forecaster_of_past_values_alone_is_given_as_many_as_it_states(load: L
     layers = "self.lin = nn.Linear(configs.seq_len, 5); self.wide = configs.enc_in"
     forward = "assert x.shape[2] == self.wide\nreturn self.lin(x.transpose(1, 2))"
     assert _called(load, forward, layers, more=", configs") == "x=float32[2,64,7]"
+
+
+def test_a_neck_is_given_one_map_for_each_of_its_widths(load: Load) -> None:
+    layers = "self.lateral = nn.ModuleList([nn.Conv2d(width, 8, 1) for width in in_channels]); self.in_channels = in_channels"
+    forward = "maps = [conv(feature) for conv, feature in zip(self.lateral, features)]\nup = nn.functional.interpolate\n"
+    forward += "return maps[0] + up(maps[1], scale_factor=2)"
+    called = _called(load, forward, layers, "features", ", in_channels=(6, 12)")
+    assert called == "features=[float32[2,6,64,64], float32[2,12,32,32]]"
+
+
+def test_a_size_is_solved_from_two_failures_that_differ_in_it(load: Load) -> None:
+    layers = "self.lin = nn.Linear(74, 4)"  # 10 columns, and 16 for each of four
+    forward = "extra = y[:, :, None].repeat(1, 1, 16).flatten(1)\nreturn self.lin(torch.cat([x[:, :1].repeat(1, 10), extra], 1))"
+    called = _called(load, forward, layers, "x, y")
+    assert called.split(", ")[1] == "y=int64[2,4]<10"
+
+
+def test_an_input_grows_in_proportion_to_what_is_too_short(load: Load) -> None:
+    forward = "short = x.shape[2] // 8\nif short < 40:\n    raise ValueError(f'length {short} is less than target length 40')\n"
+    forward += "return self.conv(x)"
+    assert _called(load, forward, "self.conv = nn.Conv1d(6, 4, 1)") == "x=float32[2,6,320]"
+
+
+def test_the_test_above_a_raise_says_what_is_wanted(load: Load) -> None:
+    forward = "if x.shape[-1] != 6:\n    raise ValueError('the last one is wrong')\nreturn self.lin(x.repeat(1, 11)[:, :64])"
+    assert _called(load, forward) == "x=float32[2,6]"
+
+
+def test_a_list_of_dimensions_in_a_message_is_followed(load: Load) -> None:
+    forward = "if x.ndim != 5:\n    raise ValueError('wants shape (batch, 2, num_channels, height, width)')\nreturn self.conv(x[:, 0])"
+    assert _called(load, forward, "self.conv = nn.Conv2d(3, 4, 3)") == "x=float32[2,2,3,32,32]"
+
+
+def test_a_kernel_that_is_larger_than_what_is_left_tells_how_much_to_grow(load: Load) -> None:
+    forward = "return nn.functional.avg_pool3d(self.conv(x), (2, 7, 7))"
+    assert _called(load, forward, "self.conv = nn.Conv3d(1, 2, 1, stride=(8, 32, 32))") == "x=float32[2,1,16,224,224]"
+
+
+def test_a_text_holds_as_many_image_tokens_as_a_picture_has_features(load: Load) -> None:
+    layers = "self.words, self.conv, self.config = nn.Embedding(50, 8), nn.Conv2d(3, 8, 16, 16), Config()"
+    forward = "features = self.conv(pixel_values).flatten(2).transpose(1, 2).flatten(0, 1)\nmask = input_ids == 7\nhave = int(mask.sum())\n"
+    message = "Image features and image tokens do not match, tokens: {have}, features: {len(features)}"
+    forward += f"if have != len(features):\n    raise ValueError(f'{message}')\n"
+    forward += "text = self.words(input_ids)\ntext[mask] = features\nreturn text"
+    layers = f"class Config:\n            image_token_id = 7\n        {layers}"
+    called = _called(load, forward, layers, "input_ids, pixel_values")
+    assert called == "input_ids=int64[2,4]==7, pixel_values=float32[2,3,32,32]"
+
+
+def test_a_model_that_cannot_keep_a_cache_is_called_without_one(load: Load) -> None:
+    forward = "if use_cache:\n    raise ValueError('this Cache holds no attention layers')\nreturn self.lin(x)"
+    assert _called(load, forward, arguments="x, use_cache=True") == "x=float32[2,64], use_cache=False"
+
+
+def test_an_axis_in_chunks_is_made_divisible(load: Load) -> None:
+    forward = "if x.shape[2] % 14:\n    raise ValueError(f'cannot divide axis of length {x.shape[2]} in chunks of 14')\nreturn self.conv(x)"
+    assert _called(load, forward, "self.conv = nn.Conv2d(3, 4, 3)").startswith("x=float32[2,3,")

@@ -254,8 +254,9 @@ def find_call(model: torch.nn.Module, construction: Construction, subject: Subje
         if failure.is_final or slow > _PATIENCE:
             return failure
         first = first or failure
-        solved = extrapolated(*origin, call, failure) if origin is not None else ()
-        waiting.put(itertools.chain(solved, mended_calls(call, failure, model, sizes)), call, failure)
+        if origin is not None:
+            waiting.put(extrapolated(*origin, call, failure), call, failure, solved=True)
+        waiting.put(mended_calls(call, failure, model, sizes), call, failure)
     return first or Failure(TypeError("its forward takes nothing that could be guessed"), ())
 
 
@@ -281,9 +282,9 @@ class _Line:
             return proposed, None
         return heapq.heappop(self._waiting)[1:] if self._waiting else None
 
-    def put(self, mended: Iterable[Call], failed: Call, failure: Failure) -> None:
+    def put(self, mended: Iterable[Call], failed: Call, failure: Failure, *, solved: bool = False) -> None:
         self._failures += 1
-        seen = failure.place in self._places
+        seen = failure.place in self._places and not solved
         for number, call in enumerate(_few(mended)):
             # no two entries have the same rank, so that calls are never compared
             heapq.heappush(self._waiting, ((-failure.layers_done, int(seen), -self._failures, number), call, (failed, failure)))

@@ -92,6 +92,8 @@ def _size(word: str, place: int, rank: int, sizes: Sizes) -> int:
         kind = "width"
     if kind == "length" and rank == 5:
         kind = "frames"
+    if kind == "image" and rank == 3 and place == 2 and word.lower() == "width":
+        kind = "width"
     if (kind == "image" and rank < 3) or not kind:
         kind = usual[place] if place < len(usual) else "image"
     return _FRAMES if kind == "frames" else int(getattr(sizes, kind))
