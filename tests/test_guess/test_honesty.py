@@ -81,6 +81,15 @@ def test_a_cut_with_its_line_stays_an_error(tmp_path: Path) -> None:
     assert "detach" in finding.sites[0].site.source
 
 
+@pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad")
+def test_what_only_made_up_inputs_cut_off_is_a_warning(tmp_path: Path) -> None:
+    body = "return torch.utils.checkpoint.checkpoint(self.body, x, use_reentrant=True).sum() + self.extra.weight.sum()"
+    text = NET.format(argument="", body="return x").replace("x = self.body(x)\n        return x", body)
+    report = audited(tmp_path, f"import torch.utils.checkpoint\n{text}")
+    (finding,) = [finding for finding in report.findings if finding.severity is not Severity.INFO]
+    assert (finding.code, finding.reason, finding.severity) == ("GF101", "reentrant-checkpoint", Severity.WARNING)
+
+
 def test_another_class_than_the_main_one_is_told_with_the_reason(tmp_path: Path) -> None:
     report = audited(tmp_path, NET.format(argument="", body="return self.extra(x)") + BROKEN.format(name="Whole", body="Net()(x)"))
     assert report.notes[0] == "audited `Net`; could not build `Whole`: ValueError: no luck"
