@@ -11,7 +11,7 @@ from model_files import Load
 from gradflow.capture.guess import examples
 from gradflow.capture.guess.ranking import rank_classes
 from gradflow.capture.guess.search import Deadline, Found, find
-from gradflow.capture.guess.target import subjects_of
+from gradflow.capture.guess.target import factories, subjects_of
 
 
 def _first(text: str, stem: str = "model", exampled: dict[str, int] | None = None) -> str:
@@ -95,3 +95,44 @@ def test_what_lies_beside_the_file_is_read_only_where_the_file_itself_does_not_h
     found = find(subjects_of(load(text.format("=(4, 6)"), "helps"))[0], Deadline(10))
     assert isinstance(found, Found)
     assert (found.construction.text, found.call.text) == ("Net()", "x=float32[2,4]")
+
+
+def test_a_function_makes_what_it_says_it_returns_else_what_it_calls_else_what_a_function_makes_that_it_calls(load: Load) -> None:
+    text = """
+    class Block(nn.Module):
+        def forward(self, x):
+            return x
+
+
+    class Net(Block):
+        pass
+
+
+    class NetFeatures(Net):
+        pass
+
+
+    def _net(block):
+        return Net(block)
+
+
+    def net_tiny():
+        return _net(Block)
+
+
+    def net(features: bool) -> Net:
+        kind = NetFeatures if features else Net
+        return kind(NetFeatures)
+
+
+    def net_any(features):
+        kind = Net
+        if features:
+            kind = NetFeatures
+        return kind()
+    """
+    module = load(text)
+    assert module.__file__ is not None
+    tree = ast.parse(Path(module.__file__).read_text("utf-8"))
+    made = factories(tree, module, {"Block", "Net", "NetFeatures"})
+    assert made == {"_net": "Net", "net_tiny": "Net", "net": "Net", "net_any": "Net"}

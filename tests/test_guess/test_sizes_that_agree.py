@@ -8,6 +8,7 @@ from model_files import Load
 from gradflow.capture.guess.search import Deadline, Found, find
 from gradflow.capture.guess.subject import Construction
 from gradflow.capture.guess.target import subjects_of
+from gradflow.capture.guess.usual import usual_value
 
 
 def _built(load: Load, text: str) -> str:
@@ -165,6 +166,49 @@ def test_sizes_that_have_to_be_equal_are_made_so(load: Load, check: str) -> None
             return self.lin(x)
     """
     assert _built(load, text) == "Net(width=48)"
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("out = list(encoder_channels)[1:]\n            out = [out[i] for i in range(depth)]",
+         "Decoder(encoder_channels=[64, 64, 64, 64, 64, 64])"),
+        ("if len(encoder_channels) != depth:\n                raise ValueError(f'depth is {depth}, not {len(encoder_channels)}')",
+         "Decoder(encoder_channels=[64, 64, 64, 64, 64])"),
+        ("assert len(encoder_channels) == len(strides)\n            assert encoder_channels == list(encoder_channels)",
+         "Decoder(encoder_channels=[64, 64, 64])"),
+    ],
+)  # fmt: skip
+def test_a_list_of_sizes_gets_as_many_entries_as_there_are_stages(load: Load, body: str, expected: str) -> None:
+    text = f"""
+    class Decoder(nn.Module):
+        def __init__(self, encoder_channels: list[int], depth=5, strides=(2, 2, 2)):
+            super().__init__()
+            {body}
+            self.convs = nn.ModuleList(nn.Linear(width, width) for width in encoder_channels)
+
+        def forward(self, x):
+            return [conv(x) for conv in self.convs]
+    """
+    assert _built(load, text) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "annotation", "expected"),
+    [
+        ("num_channels", "Sequence[int]", "(64, 64)"),
+        ("attention_levels", "Sequence[bool]", "(False, False)"),
+        ("kernel_size", "tuple[int, int, int]", "(3, 3, 3)"),
+        ("depths", "List[int] | None", "[2, 2]"),
+        ("unheard_of", "Optional[List[int]]", "[64, 64]"),
+        ("mask", "Sequence[Sequence[bool]]", "((False, False), (False, False))"),
+        ("in_channels", "int | Sequence[int]", "3"),
+        ("betas", "Tuple[float, float]", "(1e-4, 0.02)"),
+        ("return_layers", "Dict[str, str]", "{}"),
+    ],
+)
+def test_an_annotation_tells_how_many_values_are_meant_and_of_what_kind(name: str, annotation: str, expected: str) -> None:
+    assert usual_value(name, annotation) == expected
 
 
 def test_an_item_of_a_dict_is_read_and_changed_as_a_field_is() -> None:

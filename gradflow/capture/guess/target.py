@@ -66,25 +66,38 @@ def model_classes(module: ModuleType) -> dict[str, type]:
 
 
 def factories(tree: ast.Module, module: ModuleType, classes: set[str]) -> dict[str, str]:
-    """By name, the file's functions that make one of the classes: those that name it, or call a function that does."""
+    """By name, the file's functions that make one of the classes: those that call it, that call a function which does, or that name it."""
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef) and callable(getattr(module, node.name, None))}
-    names = {name: {part.id for part in ast.walk(node) if isinstance(part, ast.Name)} for name, node in functions.items()}
-    makes: dict[str, str] = {}
+    # in the order in which they stand, and not as sets: two runs have to choose the same
+    names = {name: list(dict.fromkeys(_names_in_order(node))) for name, node in functions.items()}
+    makes = {
+        name: made for name, node in functions.items() if (made := _made_by(node, [other for other in names[name] if other in classes]))
+    }
     for _ in range(3):
         for name, used in names.items():
-            direct = sorted(used & classes, key=lambda other: _returned(functions[name], other), reverse=True)
-            through = [makes[other] for other in used if other in makes]
-            if name not in makes and (direct or through):
-                makes[name] = (direct or through)[0]
+            through = [makes[other] for other in used if other in makes and other != name]
+            if name not in makes and through:
+                makes[name] = through[0]
+    for name, used in names.items():
+        named = [other for other in used if other in classes]
+        if name not in makes and named:
+            makes[name] = named[0]
     returning = {
         name for name, node in functions.items() if any(isinstance(part, ast.Return) and part.value is not None for part in ast.walk(node))
     }
     return {name: made for name, made in makes.items() if name in returning}
 
 
-def _returned(function: ast.FunctionDef, name: str) -> bool:
-    """Whether the function calls `name` rather than only naming it."""
-    return any(isinstance(part, ast.Call) and isinstance(part.func, ast.Name) and part.func.id == name for part in ast.walk(function))
+def _names_in_order(function: ast.FunctionDef) -> list[str]:
+    found = [part for part in ast.walk(function) if isinstance(part, ast.Name)]
+    return [part.id for part in sorted(found, key=lambda part: (part.lineno, part.col_offset))]
+
+
+def _made_by(function: ast.FunctionDef, classes: Sequence[str]) -> str:
+    """The class that the function says it returns, else the first that it calls; empty where it only names some, or none."""
+    said = function.returns.id if isinstance(function.returns, ast.Name) else ""
+    called = {part.func.id for part in ast.walk(function) if isinstance(part, ast.Call) and isinstance(part.func, ast.Name)}
+    return said if said in classes else next((name for name in classes if name in called), "")
 
 
 def _subject(

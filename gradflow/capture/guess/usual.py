@@ -89,7 +89,6 @@ _USUAL: tuple[tuple[str, str], ...] = (
 
 _BY_ANNOTATION = (
     (r"^int$", "2"), (r"^float$", "0.5"), (r"^bool$", "False"), (r"^str$", "''"),
-    (r"tuple\[|Tuple|list\[int|List\[int|Sequence\[int|Iterable\[int", f"({WIDTH}, {WIDTH})"),
     (r"nn\.Module|^Module$|torch\.nn", "nn.Identity()"), (r"Callable|type\[|Type\[", "nn.ReLU"), (r"dict|Dict|Mapping", "{}"),
 )  # fmt: skip
 
@@ -98,13 +97,56 @@ _SEVERAL = re.compile(
 )
 
 
+_LISTED = re.compile(r"(?:typing\.)?(tuple|Tuple|list|List|Sequence|Iterable|Collection)\b(?:\[(.*)\])?$")
+_EITHER = re.compile(r"(?:typing\.)?(?:Optional|Union)\[(.*)\]$")
+_WIDE = re.compile(r"^(num_|n_)?(channels|features|filters|planes|widths|dims)$")
+
+
 def usual_value(name: str, annotation: str = "", default: Any = inspect.Parameter.empty) -> str:
     """The expression that argument `name` is given first."""
-    several = re.search(r"tuple|Tuple|list|List|Sequence|Iterable", annotation) is not None
+    several = _several_kind(annotation)
+    if several is None:
+        return _one(name, annotation)
+    kind, entries = several
+    first = entries[0]
+    wide = first in ("", "int") and (_WIDE.search(name) is not None or not tells_something(name))
+    told = _one(name, "")
+    if told.startswith("(") and _several_kind(first) is None:
+        return f"[{told[1:-1]}]" if kind in ("list", "List") else told  # the name itself tells several
+    one = str(WIDTH) if wide else _one(name, first)
+    parts = [one, *(_one(name, entry) for entry in entries[1:])] if len(set(entries)) > 1 else [one] * max(2, len(entries))
+    return f"[{', '.join(parts)}]" if kind in ("list", "List") else f"({', '.join(parts)})"
+
+
+def _several_kind(annotation: str) -> tuple[str, list[str]] | None:
+    """("tuple", ["int", "int"]) of `tuple[int, int] | None`: what several of an annotation are; None where it is one value first."""
+    either = _EITHER.match(annotation)
+    first = _split(either[1], ",")[0] if either else _split(annotation, "|")[0]
+    match = _LISTED.match(first)
+    if match is None:
+        return None
+    return match[1], [entry for entry in _split(match[2] or "", ",") if entry != "..."] or [""]
+
+
+def _split(text: str, mark: str) -> list[str]:
+    """The parts of an annotation between the marks that stand in no brackets."""
+    parts, depth = [""], 0
+    for letter in text:
+        depth += (letter == "[") - (letter == "]")
+        if letter == mark and not depth:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return [part.strip() for part in parts]
+
+
+def _one(name: str, annotation: str) -> str:
+    if _several_kind(annotation) is not None:
+        return usual_value(name, annotation)
+    if re.match(r"(typing\.)?(dict|Dict|Mapping)\b", annotation):
+        return "{}"
     for pattern, text in _USUAL:
         if re.search(pattern, name):
-            if several and not text.startswith("("):
-                return f"({text}, {text})"
             if annotation in ("int", "float", "bool", "str") and not _fits(text, annotation):
                 break
             return text

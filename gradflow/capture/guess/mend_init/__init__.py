@@ -14,6 +14,7 @@ from gradflow.capture.guess.mend_init import (
     giants,
     kinds,
     left_out,
+    lengths,
     others,
     parts,
     passed_on,
@@ -21,7 +22,7 @@ from gradflow.capture.guess.mend_init import (
 )
 from gradflow.capture.guess.subject import Construction, Subject
 
-RULES = (giants, argument_names, passed_on, unset, equals, parts, fields, left_out, choices, divisors, kinds, others)
+RULES = (giants, argument_names, passed_on, unset, equals, lengths, parts, fields, left_out, choices, divisors, kinds, others)
 
 
 def mended(construction: Construction, failure: Failure, subject: Subject) -> Iterator[Construction]:

@@ -50,6 +50,6 @@ def _usual_sizes(sizes: Mapping[str, Any]) -> dict[str, Any]:
         usual = literal(usual_value(name)) if tells_something(name) else WIDTH
         if isinstance(value, (tuple, list)) and value and _DEPTHS.search(name) and all(is_larger(one, 0) for one in value):
             out[name] = type(value)([1] * len(value))
-        elif isinstance(usual, int) and is_larger(value, usual) and value > usual and _SIZE.search(name):
+        elif isinstance(usual, int) and is_larger(value, usual) and value > usual and (usual == WIDTH or _SIZE.search(name)):
             out[name] = usual
     return out

@@ -1,0 +1,60 @@
+"""A list of sizes has too few or too many entries: as many as another list has, or as a number of stages or the message says."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from gradflow.capture.guess.attempt import Failure
+from gradflow.capture.guess.expressions import literal
+from gradflow.capture.guess.mend_init.blamed import blamed_arguments
+from gradflow.capture.guess.subject import Construction, Subject
+
+_OF_LENGTH = re.compile(
+    r"index out of range|length|\blen\b|number of|as many|same size|not enough values to unpack|too many values|must have \d+|levels"
+    r"|dimensions? mismatch|\d+ (elements|values|entries|blocks|stages)|zip\(\)",
+    re.IGNORECASE,
+)
+_MOST_ENTRIES, _MOST = 9, 5
+
+
+def mend(construction: Construction, failure: Failure, subject: Subject) -> Iterator[Construction]:
+    """Each blamed list alone, then all that are given together, in each length that something suggests."""
+    text = failure.message if failure.message.strip() else failure.spots[-1].text if failure.spots else ""
+    given = construction.given()
+    lists = {name: value for name, written in given.items() if isinstance(value := literal(written), (tuple, list)) and value}
+    blamed = [name for name in blamed_arguments(construction, failure) if name in lists]
+    if not _OF_LENGTH.search(text) and not {str(len(lists[name])) for name in blamed} & set(re.findall(r"\d+", failure.message)):
+        return
+    written = [name for name, _ in construction.arguments if name in lists]
+    for length in _lengths(failure, given, lists):
+        for names in dict.fromkeys([*((name,) for name in blamed), tuple(written)]):
+            new = construction
+            for name in names:
+                new = new.with_argument(name, _of_length(given[name], length)) if len(lists[name]) != length else new
+            if new != construction:
+                yield new
+
+
+def _lengths(failure: Failure, given: dict[str, str], lists: Mapping[str, Sequence[object]]) -> list[int]:
+    """Those of the message, of the other lists, of the numbers that are given, and one more or less than these."""
+    spoken = [int(word) for word in re.findall(r"(?<![\w.])\d(?![\w.])", failure.message)]
+    others = [len(value) for value in lists.values()]
+    counts = [
+        int(text) for name, text in given.items() if re.fullmatch(r"\d", text) and re.search(r"depth|blocks|layers|stages|levels", name)
+    ]
+    near = [length + change for length in (*counts, *others) for change in (1, -1)]
+    found = dict.fromkeys([*spoken, *counts, *near, *others, 4, 3])
+    return [length for length in found if 1 <= length <= _MOST_ENTRIES][:_MOST]
+
+
+def _of_length(text: str, length: int) -> str:
+    """The same list with its last entry repeated, or with its last entries left out."""
+    node = ast.parse(text, mode="eval").body
+    if not isinstance(node, (ast.Tuple, ast.List)):
+        return text
+    entries = [ast.unparse(entry) for entry in node.elts]
+    entries = (entries + entries[-1:] * length)[:length]
+    inside = ", ".join(entries)
+    return f"[{inside}]" if isinstance(node, ast.List) else f"({inside},)" if length == 1 else f"({inside})"
