@@ -66,6 +66,10 @@ def cure(cut: Cut, site: Site | None) -> str:
 
 def _region(cut: Cut, site: Site | None, where: str) -> str:
     label, source = label_of(cut), site.source.strip() if site else ""
+    if cut.reason is CutReason.REENTRANT_CHECKPOINT:
+        return _operation(cut, where)
+    if cut.reason is CutReason.CUSTOM_FUNCTION:
+        return f"give the parameters to `{label}`{where} as arguments, and return their gradients from its `backward`"
     if is_decorator(site):
         return f"remove the decorator `@{label.removeprefix('@')}`{where}"
     if is_with(site) and source.startswith(f"with {label}") and source.removeprefix(f"with {label}")[:1] in (":", ""):

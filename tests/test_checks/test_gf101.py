@@ -75,6 +75,26 @@ def test_a_with_of_several_items_keeps_the_others() -> None:
     assert finding.help[0] == "to train them, take `torch.no_grad()` out of the `with` on line 14"
 
 
+@pytest.mark.parametrize(
+    ("reason", "label", "cure"),
+    [
+        (CutReason.REENTRANT_CHECKPOINT, "checkpoint(use_reentrant=True)", "pass `use_reentrant=False` to the checkpoint on line 14"),
+        (
+            CutReason.CUSTOM_FUNCTION,
+            "Reversible.apply",
+            "give the parameters to `Reversible.apply` on line 14 as arguments, and return their gradients from its `backward`",
+        ),
+    ],
+)
+def test_a_function_that_runs_layers_without_gradients_is_not_answered_like_a_mode(reason: CutReason, label: str, cure: str) -> None:
+    program = Program()
+    head = program.layer("head", live=True)
+    cut = program.build.cut(reason, site(14, f"x = {label}"), label, region=True)
+    inner = program.op("linear", *(Via(weight, cut) for weight in program.layer("body")), line=15, region=cut)
+    program.loss(program.op("linear", Via(inner), *head, line=18))
+    assert program.finding().help[0] == f"to train them, {cure}"
+
+
 def test_where_all_severed_layers_are_in_the_block_they_are_frozen_in_a_loop() -> None:
     program = Program()
     layers = [program.layer(name, root="net") for name in ("fc1", "fc2", "fc3")]

@@ -83,7 +83,7 @@ def test_a_cut_with_its_line_stays_an_error(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad")
 def test_what_only_made_up_inputs_cut_off_is_a_warning(tmp_path: Path) -> None:
-    body = "return torch.utils.checkpoint.checkpoint(self.body, x, use_reentrant=True).sum() + self.extra.weight.sum()"
+    body = "return torch.utils.checkpoint.checkpoint(self.body, x, use_reentrant=True).sum() + self.extra(torch.ones(8)).sum()"
     text = NET.format(argument="", body="return x").replace("x = self.body(x)\n        return x", body)
     report = audited(tmp_path, f"import torch.utils.checkpoint\n{text}")
     (finding,) = [finding for finding in report.findings if finding.severity is not Severity.INFO]
