@@ -34,7 +34,7 @@ from gradflow.capture.guess.subject import Construction, Subject
 from gradflow.capture.surrogate import floats_in
 
 _TRIES_TO_BUILD, _TRIES_TO_CALL, _PROPOSALS = 60, 60, 8
-_SECONDS_TO_BUILD, _SECONDS_TO_CALL, _SECONDS_TO_MEND = 8.0, 10.0, 15.0
+_SECONDS_TO_BUILD, _SECONDS_TO_CALL, _SECONDS_TO_MEND = 8.0, 8.0, 15.0
 _DEEPEST, _SHARE_OF_A_PART = 2, 0.3
 """Models that wait in each other, and what part of the time that is left one of their parts may take."""
 
@@ -46,8 +46,10 @@ _MOST_ELEMENTS = 20_000_000
 _MENDS = 24
 """Ways of mending one failure that are tried, the surest first."""
 
-_PATIENCE = 1
-"""Calls of one model that may be too slow before a smaller model is tried."""
+_PATIENCE = 3
+"""Calls of one model that may be too slow, where no smaller model of the class can be made."""
+
+_SLOW = Failure(TooSlow(), ())
 
 T = TypeVar("T")
 _Origin = tuple[Call, Failure]
@@ -96,32 +98,35 @@ def find(subject: Subject, deadline: Deadline, given: Call | None = None) -> Fou
     """A model of the class with a call that runs, `given` where it is given, or why there is none."""
     missed: Missed | None = None
     too_large = False
-    slow: list[Construction] = []
-    for construction, model in itertools.chain(build(subject, deadline), _faster(slow, subject, deadline)):
+    models, smaller = build(subject, deadline), deque[Construction]()
+    tried: set[str] = set()
+    while deadline.left() and (built := _made_small(smaller, subject, deadline) if smaller else next(models, None)) is not None:
+        construction, model = built
         if isinstance(model, Failure):
             too_large = too_large or isinstance(model.error, TooManyParameters)
             missed = Missed(subject.name, "build", model.sentence) if missed is None or model.is_final else missed
             continue
+        tried.add(construction.text)
+        shrunk = [other for other in mended_constructions(construction, _SLOW, subject) if other.text not in tried]
         call: Call | Failure = (
-            try_call(model, given, deadline.left()) or given if given else find_call(model, construction, subject, deadline)
+            try_call(model, given, deadline.left()) or given
+            if given
+            else find_call(model, construction, subject, deadline, 0 if shrunk else _PATIENCE)
         )
         if isinstance(call, Call):
             return Found(model, construction, call)
         missed = Missed(subject.name, "call", call.sentence) if missed is None or missed.what == "build" else missed
         if isinstance(call.error, TooSlow):
-            slow.append(construction)
-        if not deadline.left():
-            break
+            smaller.extend(shrunk)
     missed = missed or Missed(subject.name, "build", "nothing in the file says how")
     return replace(missed, too_large=too_large)
 
 
-def _faster(slow: list[Construction], subject: Subject, deadline: Deadline) -> Iterator[tuple[Construction, torch.nn.Module | Failure]]:
-    """The models that were too slow to call, made small. `slow` fills while the others are tried."""
-    for construction in list(slow):
-        for smaller in mended_constructions(construction, Failure(TooSlow(), ()), subject):
-            model, failure = _built(smaller, subject, deadline)
-            yield (smaller, failure) if failure is not None else model
+def _made_small(smaller: deque[Construction], subject: Subject, deadline: Deadline) -> tuple[Construction, torch.nn.Module | Failure]:
+    """The next of the models in place of one that was too slow to call."""
+    construction = smaller.popleft()
+    made, failure = _built(construction, subject, deadline)
+    return made if failure is None else (construction, failure)
 
 
 def build(subject: Subject, deadline: Deadline, depth: int = 0) -> Iterator[tuple[Construction, torch.nn.Module | Failure]]:
@@ -233,7 +238,9 @@ def configuration_classes(made: Any) -> dict[str, type]:
     return classes
 
 
-def find_call(model: torch.nn.Module, construction: Construction, subject: Subject | None, deadline: Deadline) -> Call | Failure:
+def find_call(
+    model: torch.nn.Module, construction: Construction, subject: Subject | None, deadline: Deadline, patience: int = _PATIENCE
+) -> Call | Failure:
     """A call of the model that gives floating tensors, or the failure of the most trusted one."""
     seen: set[tuple[tuple[str, ...], bool]] = set()
     sizes = sizes_of(model, construction)
@@ -251,7 +258,7 @@ def find_call(model: torch.nn.Module, construction: Construction, subject: Subje
         if failure is None:
             return call
         slow += isinstance(failure.error, TooSlow)
-        if failure.is_final or slow > _PATIENCE:
+        if failure.is_final or slow > patience:
             return failure
         first = first or failure
         if origin is not None:
