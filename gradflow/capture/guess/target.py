@@ -70,18 +70,14 @@ def factories(tree: ast.Module, module: ModuleType, classes: set[str]) -> dict[s
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef) and callable(getattr(module, node.name, None))}
     # in the order in which they stand, and not as sets: two runs have to choose the same
     names = {name: list(dict.fromkeys(_names_in_order(node))) for name, node in functions.items()}
-    makes = {
-        name: made for name, node in functions.items() if (made := _made_by(node, [other for other in names[name] if other in classes]))
-    }
+    within = {name: [other for other in used if other in classes] for name, used in names.items()}
+    makes = {name: made for name, node in functions.items() if (made := _made_by(node, within[name]))}
     for _ in range(3):
         for name, used in names.items():
             through = [makes[other] for other in used if other in makes and other != name]
-            if name not in makes and through:
+            if name not in makes and through and not _returned(functions[name], within[name]):
                 makes[name] = through[0]
-    for name, used in names.items():
-        named = [other for other in used if other in classes]
-        if name not in makes and named:
-            makes[name] = named[0]
+    makes.update({name: named[0] for name, named in within.items() if name not in makes and len(named) == 1})
     returning = {
         name for name, node in functions.items() if any(isinstance(part, ast.Return) and part.value is not None for part in ast.walk(node))
     }
@@ -94,10 +90,27 @@ def _names_in_order(function: ast.FunctionDef) -> list[str]:
 
 
 def _made_by(function: ast.FunctionDef, classes: Sequence[str]) -> str:
-    """The class that the function says it returns, else the first that it calls; empty where it only names some, or none."""
+    """The one class that the function returns, or that it says it returns; else the only one that it calls. Empty where that is unclear."""
     said = function.returns.id if isinstance(function.returns, ast.Name) else ""
-    called = {part.func.id for part in ast.walk(function) if isinstance(part, ast.Call) and isinstance(part.func, ast.Name)}
-    return said if said in classes else next((name for name in classes if name in called), "")
+    if said in classes:
+        return said
+    called = [name for name in classes if any(_is_call_of(part, name) for part in ast.walk(function))]
+    found = _returned(function, classes) or called
+    return found[0] if len(found) == 1 else ""
+
+
+def _returned(function: ast.FunctionDef, classes: Sequence[str]) -> list[str]:
+    """The classes whose calls the function returns, at once or by way of a variable."""
+    values = [part.value for part in ast.walk(function) if isinstance(part, ast.Return) and part.value is not None]
+    variables = {value.id for value in values if isinstance(value, ast.Name)}
+    for part in ast.walk(function):
+        if isinstance(part, ast.Assign) and any(isinstance(target, ast.Name) and target.id in variables for target in part.targets):
+            values.append(part.value)
+    return [name for name in classes if any(_is_call_of(value, name) for value in values)]
+
+
+def _is_call_of(node: ast.AST, name: str) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
 
 
 def _subject(

@@ -9,7 +9,7 @@ from gradflow.capture.guess.construction.defaults import fetch_nothing
 from gradflow.capture.guess.subject import Construction, Subject, parameters_of, required
 from gradflow.capture.guess.usual import annotation_of, usual_value
 
-_SMALL = ("test", "mobilenet", "nano", "atto", "femto", "pico", "tiny", "mini", "micro", "xxs", "xs", "small", "_s_", "light", "18", "_s")
+_SMALL = ("test", "nano", "atto", "femto", "pico", "tiny", "mini", "micro", "xxs", "xs", "small", "_s_", "light", "18", "_s")
 _LARGE = ("large", "huge", "giant", "giga", "xl", "_l_", "152", "101", "200", "_h_", "_g_", "enormous", "384", "512")
 _MOST = 5
 
@@ -26,4 +26,6 @@ def propose(subject: Subject) -> Iterator[Construction]:
 def _size(name: str) -> int:
     if any(re.search(mark, name) for mark in _SMALL):
         return 0
-    return 2 if any(re.search(mark, name) for mark in _LARGE) else 1
+    if "mobilenet" in name:
+        return 1  # even a large one
+    return 3 if any(re.search(mark, name) for mark in _LARGE) else 2
