@@ -18,7 +18,8 @@ from gradflow.static.rules.base import Draft, FileFacts, all_rules, found, metho
 from gradflow.static.spelling import last_name
 
 SYNTAX = ("GF000", "unreadable-source")
-ABOUT_TORCH = re.compile(r"torch|\bnn\b|lightning|Module")
+ABOUT_TORCH = ("torch", "lightning", "Module")
+NN = re.compile(r"\bnn\b")
 BUILDING = ("__init__", "build", "_build", "make", "_make", "init", "_init", "reset", "_reset", "from_", "load", "_load", "setup")
 """Beginnings of the names of methods that build layers once."""
 _SIMPLE = frozenset({ast.Assign, ast.Expr, ast.Return, ast.AnnAssign, ast.AugAssign, ast.Import, ast.ImportFrom, ast.Raise, ast.Assert})
@@ -31,7 +32,8 @@ def analyse(source: Source, relevance: Relevance) -> list[Draft]:
     """The findings in one file, sorted by place."""
     if source.error is not None:
         return [Draft(_unreadable(source))]
-    if not ABOUT_TORCH.search(source.text) or source.tree is None:
+    about_torch = any(word in source.text for word in ABOUT_TORCH) or NN.search(source.text)
+    if not about_torch or source.tree is None:
         return []
     hierarchy = relevance.hierarchy
     module = hierarchy.package.kept(source.path) or hierarchy.package.add(source)

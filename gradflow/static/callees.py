@@ -35,6 +35,7 @@ class Callees:
     def slice_of(self, node: FunctionNode, module: Module, *, own: bool) -> Slice:
         """What reaches a cut in a function; `own`: it is a method, whose first argument is the object."""
         if id(node) not in self._slices:
+            own = own and not any(last_name(entry) == "staticmethod" for entry in node.decorator_list)
             first = next((entry.arg for entry in (*node.args.posonlyargs, *node.args.args)), "") if own else ""
             self._slices[id(node)] = slice_of(node, first, lambda function: self._callee(function, module))
         return self._slices[id(node)]
@@ -50,10 +51,13 @@ class Callees:
                 if key not in self._names:
                     self._names[key] = Callee()
                     self._names[key] = self.callee_of(self.hierarchy.package.lookup(module, name))
+                known = self._names[key]
                 # A function that is handed on is called with what is not seen here.
-                handed_on = token == name and name not in decorators and self._names[key].everything
-                region = region or self._names[key].region or handed_on
-                everything = everything or self._names[key].cuts
+                handed_on = token == name and name not in decorators and known.everything
+                # A comment may name it too.
+                if (known.region or handed_on) and any(isinstance(entry, ast.Name) and entry.id == name for entry in ast.walk(node)):
+                    region = True
+                everything = everything or known.cuts
             self._named_in[id(node)] = Callee(region, everything)
         return self._named_in[id(node)]
 

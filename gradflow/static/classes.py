@@ -71,6 +71,7 @@ class Hierarchy:
         self.package = package
         self._known: dict[Class, Lineage] = {}
         self._with_parameters: dict[Class, bool] = {}
+        self._building: dict[Class, bool] = {}
 
     def lineage(self, owner: Class) -> Lineage:
         """The class and all its bases that the package holds."""
@@ -92,20 +93,25 @@ class Hierarchy:
         return self._with_parameters[owner]
 
     def _builds_layers(self, owner: Class, depth: int) -> bool:
-        for entry in self.lineage(owner).classes:
-            source, names = entry.module.source, entry.module.tokens
-            for node in entry.methods.values():
-                tokens = source.tokens(node)
-                if makes_layers(tokens, source, node):
-                    return True
-                for token in sorted(tokens & names.keys()):
-                    found = self.package.lookup(entry.module, names[token]) if token[-1] == "(" else None
-                    if isinstance(found, Function) and makes_layers(
-                        found.module.source.tokens(found.node), found.module.source, found.node
-                    ):
-                        return True
-                    if isinstance(found, Class) and found is not owner and self.has_parameters(found, depth + 1):
-                        return True
+        return any(self._own_methods_build(entry, depth) for entry in self.lineage(owner).classes)
+
+    def _own_methods_build(self, owner: Class, depth: int) -> bool:
+        if owner not in self._building:
+            self._building[owner] = False
+            self._building[owner] = any(self._method_builds(node, owner, depth) for node in owner.methods.values())
+        return self._building[owner]
+
+    def _method_builds(self, node: ast.FunctionDef | ast.AsyncFunctionDef, owner: Class, depth: int) -> bool:
+        source, names = owner.module.source, owner.module.tokens
+        tokens = source.tokens(node)
+        if makes_layers(tokens, source, node):
+            return True
+        for token in sorted(token for token in tokens & names.keys() if token[-1] == "("):
+            found = self.package.lookup(owner.module, names[token])
+            if isinstance(found, Function) and makes_layers(found.module.source.tokens(found.node), found.module.source, found.node):
+                return True
+            if isinstance(found, Class) and found is not owner and self.has_parameters(found, depth + 1):
+                return True
         return False
 
     def _collect(self, owner: Class, classes: list[Class], outside: list[str], depth: int) -> None:

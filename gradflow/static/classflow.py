@@ -131,7 +131,7 @@ def _forget_changing_constants(machine: Interpreter, owner: Class) -> None:
     sources = {entry.module.source.path: entry.module.source for entry in machine.hierarchy.lineage(owner).classes}
     for key, value in list(machine.heap.items()):
         constant = value.what.__class__.__name__ == "Const" and isinstance(key[1], str)
-        if constant and sum(source.assigned[f".{key[1]}"] for source in sources.values()) != 1:
+        if constant and sum(source.assigned(f".{key[1]}") for source in sources.values()) != 1:
             machine.heap[key] = Value()
 
 

@@ -41,10 +41,7 @@ class Reader:
 
     def read(self, path: Path, data: bytes) -> Result:
         """What is found in the file at `path` with the content `data`."""
-        package = self._relevance.hierarchy.package
-        if package.size > self._most_kept:
-            package = self._start_anew()
-        module: Module | None = package.kept(str(path))
+        module: Module | None = self._package.kept(str(path))
         source = module.source if module is not None else parse_source(data, str(path), shown_path(path))
         self._relevance.given_up.clear()
         self._relevance.hurried = False
@@ -53,24 +50,44 @@ class Reader:
 
     def read_all(self, files: Sequence[tuple[Path, bytes]]) -> Read:
         """What is found in all of these files."""
+        results: dict[Path, Result] = {}
         with _no_collection():
-            results = [self.read(path, data) for path, data in files]
+            for path, data in files:
+                if self._package.size > self._most_kept:
+                    self._read_parsed(files, results)
+                    self._start_anew()
+                if path not in results:
+                    results[path] = self.read(path, data)
         self.file_imports()
-        return Read(results, self.imports)
+        return Read([results[path] for path, _ in files], self.imports)
 
-    def _start_anew(self) -> Package:
+    def _read_parsed(self, files: Sequence[tuple[Path, bytes]], results: dict[Path, Result]) -> None:
+        """Reads those whose turn has not come, but which others have imported: they need not be parsed again then."""
+        parsed = {path for path, module in self._package.modules if module is not None}
+        for path, data in files:
+            if str(path) in parsed and path not in results:
+                results[path] = self.read(path, data)
+
+    def _start_anew(self) -> None:
         """Lets go of what was parsed, but for the files that most others import: those that come next will import them too."""
         self.file_imports()
-        kept = self._relevance.hierarchy.package.forget(self._most_kept // 4)
+        kept = self._package.forget(self._most_kept // 4)
         self._relevance = _relevance()
-        package = self._relevance.hierarchy.package
         for source in kept:
-            package.add(source)
-        return package
+            self._package.add(source)
+
+    @property
+    def _package(self) -> Package:
+        return self._relevance.hierarchy.package
+
+    def forget(self) -> None:
+        """Lets go of all that was parsed: sooner than Python would, which walks through all of it first."""
+        self._package.forget(0)
+        self._relevance = _relevance()
 
     def file_imports(self) -> None:
         """Notes what each file that was looked into imports."""
-        for path, module in self._relevance.hierarchy.package.modules:
+        for path, module in self._package.modules:
             opened, missing = self.imports.get(path, Imports())
             self.imports[path] = Imports(opened | module.opened - {path}, missing | module.missing) if module is not None else Imports()
 
@@ -79,7 +96,10 @@ def read_all(files: Sequence[tuple[Path, bytes]], jobs: int) -> Read:
     """What is found in `files`; `jobs` processes at most, 0: as many as the machine has processors."""
     jobs = min(jobs or os.cpu_count() or 1, 8, len(files) // (FEW // 2))
     if jobs <= 1:
-        return Reader().read_all(files)
+        reader = Reader()
+        read = reader.read_all(files)
+        reader.forget()
+        return read
     # Imported here: it costs a fifth of the time that one small file takes.
     from concurrent.futures import ProcessPoolExecutor
 

@@ -8,7 +8,7 @@ import json
 import re
 import tokenize
 import warnings
-from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
@@ -20,7 +20,7 @@ CONTEXT = 3
 
 
 TOKEN = re.compile(r"\.?[A-Za-z_]\w*\(?")
-_ASSIGNED = re.compile(r"(^[ \t]+|\.)(\w+)(?=[ \t]*(?::[^=\n]+)?=(?!=))", re.MULTILINE)
+_ASSIGNS = re.compile(r"[ \t]*(?::[^=\n]+)?=(?!=)")
 
 
 class UnreadableSource(Exception):
@@ -43,7 +43,7 @@ class Source:
     lines: list[str] = field(default_factory=list)
     _offsets: list[int] = field(default_factory=list)
     _tokens: dict[int, frozenset[str]] = field(default_factory=dict)
-    _assigned: Counter[str] | None = None
+    _assigned: dict[str, int] = field(default_factory=dict)
 
     def line(self, number: int) -> str:
         """Line `number`, from 1; empty beyond the end."""
@@ -72,13 +72,19 @@ class Source:
             known = self._tokens[id(node)] = frozenset(TOKEN.findall(self.segment(node)))
         return known
 
-    @property
-    def assigned(self) -> Counter[str]:
-        """How often each name is assigned to: `.name` of an object, and `name` where the line begins with it, in a class or a call."""
-        if self._assigned is None:
-            found = _ASSIGNED.findall(self.text)
-            self._assigned = Counter(f".{name}" if before == "." else name for before, name in found)
-        return self._assigned
+    def assigned(self, name: str) -> int:
+        """How often `name` is assigned to: as an attribute, where it has a point before it, else where a line in a block begins with it."""
+        if name not in self._assigned:
+            self._assigned[name] = sum(1 for _ in self._assignments(name))
+        return self._assigned[name]
+
+    def _assignments(self, name: str) -> Iterator[int]:
+        place = self.text.find(name)
+        while place >= 0:
+            before = self.text[self.text.rfind("\n", 0, place) + 1 : place]
+            if (name[0] == "." or before.isspace()) and _ASSIGNS.match(self.text, place + len(name)):
+                yield place
+            place = self.text.find(name, place + len(name))
 
     def site(self, node: ast.AST, function: str, *, header: bool = False) -> Site:
         """The place of `node`; with `header` only its first line, as of a `with` block."""

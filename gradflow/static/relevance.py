@@ -73,6 +73,7 @@ class Relevance(Callees):
         self._builders: dict[int, bool] = {}
         self._plain: dict[int, bool] = {}
         self._set: dict[tuple[Class, str], bool] = {}
+        self._switched: dict[Class, bool] = {}
         self._opens: dict[Class, bool] = {}
         self._cuts: dict[tuple[Class, tuple[str, ...]], Cuts] = {}
         self._without_layers: dict[Class, tuple[frozenset[str], frozenset[str]]] = {}
@@ -192,7 +193,7 @@ class Relevance(Callees):
         key = (owner, name)
         if key not in self._set:
             sources = {entry.module.source.path: entry.module.source for entry in self.hierarchy.lineage(owner).classes}
-            self._set[key] = sum(source.assigned[name] + source.assigned[f".{name}"] for source in sources.values()) > 1
+            self._set[key] = sum(source.assigned(name) + source.assigned(f".{name}") for source in sources.values()) > 1
         return self._set[key]
 
     # Classes
@@ -226,13 +227,17 @@ class Relevance(Callees):
 
     def _holds_a_switch(self, owner: Class) -> bool:
         """Whether a context or a function that switches gradients off may be an attribute."""
-        for entry in self.hierarchy.lineage(owner).classes:
-            init = entry.methods.get("__init__")
-            if init is not None and SWITCHED.search(self.text_of(init, entry.module)):
-                return True
-            if any(not isinstance(value, ast.Constant) and SWITCHED.search(ast.dump(value)) for value in entry.constants.values()):
-                return True
-        return False
+        return any(self._sets_a_switch(entry) for entry in self.hierarchy.lineage(owner).classes)
+
+    def _sets_a_switch(self, owner: Class) -> bool:
+        """The same of what the body of one class and its `__init__` set."""
+        if owner not in self._switched:
+            init = owner.methods.get("__init__")
+            constants = [value for value in owner.constants.values() if not isinstance(value, ast.Constant)]
+            self._switched[owner] = (init is not None and bool(SWITCHED.search(self.text_of(init, owner.module)))) or any(
+                SWITCHED.search(ast.dump(value)) for value in constants
+            )
+        return self._switched[owner]
 
     def _reached(self, owner: Class, names: tuple[str, ...]) -> list[tuple[Class, FunctionNode]]:
         """The methods that `names` call, with all definitions of each that may run."""

@@ -34,9 +34,11 @@ CUTTING_FUNCTIONS = frozenset(
     {"float", "int", "bool", "complex", "Parameter", "Variable", "tensor", "Tensor", "FloatTensor", "DoubleTensor", "HalfTensor",
      "LongTensor", "IntTensor", "BoolTensor", "as_tensor", "asarray", "array"}
 )  # fmt: skip
+CUTTING_ATTRIBUTES = CUTTING_FUNCTIONS - {"float", "complex"}
+"""Those that cut as `torch.tensor(x)` too; `x.float()` only changes the precision."""
 ARRAYS = frozenset({"np", "numpy"})
 SWITCHES = frozenset({"no_grad", "inference_mode", "set_grad_enabled", "_set_grad_enabled", "set_grad_mode"})
-CASTS = frozenset({"to", "type", "type_as", "astype"})
+CASTS = frozenset({"to", "type", "type_as"})
 COMPARISONS = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 UNKNOWN = "?"
 """Stands for what may come from anywhere."""
@@ -321,9 +323,9 @@ class _Walk:
     def _cuts(self, node: ast.Call, name: str) -> bool:
         if isinstance(node.func, ast.Name):
             return name in CUTTING_FUNCTIONS
-        if name in CUTTING_METHODS or name in CUTTING_FUNCTIONS:
+        if name in CUTTING_METHODS or name in CUTTING_ATTRIBUTES:
             return True
-        if name in CASTS or any(keyword.arg == "dtype" for keyword in node.keywords):
+        if name in CASTS:
             given = [*node.args, *(keyword.value for keyword in node.keywords)]
             return any(_names_integers(entry) for entry in given)
         root = node.func

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from gradflow.static.slices import CUTTING_FUNCTIONS, CUTTING_METHODS, SWITCHES
+from gradflow.static.slices import CUTTING_ATTRIBUTES, CUTTING_FUNCTIONS, CUTTING_METHODS, SWITCHES
 from gradflow.static.torch_names import INTEGER_TYPES, LAYERS
 
 _METHODS_THAT_CUT = CUTTING_METHODS - {"max", "min", "median", "nanmedian", "data"}
@@ -12,7 +12,7 @@ CUT_TOKENS = frozenset(
     [
         *(point + word for word in SWITCHES for point in ("", ".")),
         *(point + word + "(" for word in SWITCHES for point in ("", ".")),
-        *(f".{word}(" for word in _METHODS_THAT_CUT | CUTTING_FUNCTIONS),
+        *(f".{word}(" for word in _METHODS_THAT_CUT | CUTTING_ATTRIBUTES),
         *(f"{word}(" for word in CUTTING_FUNCTIONS),
         *(f".{word}" for word in INTEGER_TYPES),
         ".data", ".apply(", "np", "numpy",

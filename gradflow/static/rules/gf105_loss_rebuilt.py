@@ -24,8 +24,11 @@ def find(facts: FileFacts) -> Iterator[Draft]:
     """One finding for each rebuilding line."""
     if not WORTH.search(facts.module.source.text) or "backward" not in facts.module.source.text:
         return
+    source = facts.module.source
     for scope in facts.scopes:
-        yield from _in_scope(facts, scope)
+        text = source.text if isinstance(scope.node, ast.Module) else source.segment(scope.node)
+        if "requires_grad" in text:
+            yield from _in_scope(facts, scope)
 
 
 def _in_scope(facts: FileFacts, scope: Scope) -> Iterator[Draft]:
