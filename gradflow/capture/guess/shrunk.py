@@ -4,36 +4,51 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from gradflow.capture.guess.attempt import attempt
-from gradflow.capture.guess.small import ONLY_DEPTH, SMALL, is_larger, smaller_sizes
+from gradflow.capture.guess.small import ONLY_DEPTH, SMALL, is_larger, smaller_sizes, usual_sizes
 
-_SPATIAL = re.compile(r"image_size|patch_size")
 _DEEPEST = 4
 """Configurations in each other."""
 
 
 def shrunk(config: Any) -> Iterator[dict[str, Any]]:
-    """What to change in it: all sizes, then those that are no sizes of an image, then only its depth, then nothing."""
+    """What to change in it: all sizes, then those that are no sizes of an image, then only its depth, then all that is called like a size,
+    then nothing."""
     chosen: list[dict[str, Any]] = []
-    for keep in (lambda name: True, lambda name: not _SPATIAL.search(name), lambda name: ONLY_DEPTH.search(name), lambda name: False):
-        changes = _smaller(config, keep, 0)
+    for changes in (*(_smaller(config, partial(_kept, keep), 0) for keep in _KEPT), _smaller(config, _all, 0), {}):
         if changes not in chosen:
             chosen.append(changes)
     yield from chosen
 
 
-def _smaller(config: Any, keep: Callable[[str], Any], depth: int) -> dict[str, Any]:
-    """The small sizes of one configuration, and a dict of such for each that it holds (`text_config`, `vision_config`)."""
-    whole = smaller_sizes(
+_KEPT = (re.compile(""), re.compile(r"^(?!.*(image_size|patch_size))"), ONLY_DEPTH)
+
+
+def _kept(names: re.Pattern[str], config: Any) -> dict[str, Any]:
+    return {name: value for name, value in _known(config).items() if names.search(name)}
+
+
+def _all(config: Any) -> dict[str, Any]:
+    return {**usual_sizes(getattr(config, "__dict__", {})), **_known(config)}
+
+
+def _known(config: Any) -> dict[str, Any]:
+    """Its small sizes by the names that are known."""
+    return smaller_sizes(
         {name: _peek(config, name) for name in SMALL if not (name == "head_dim" and _peek(config, "qk_rope_head_dim") is not None)}
     )
-    sizes = {name: value for name, value in whole.items() if keep(name)}
+
+
+def _smaller(config: Any, smaller: Callable[[Any], dict[str, Any]], depth: int) -> dict[str, Any]:
+    """The small sizes of one configuration, and a dict of such for each that it holds (`text_config`, `vision_config`)."""
+    sizes = smaller(config)
     sizes.update(_tokens(config, sizes))
     for name, held in getattr(config, "__dict__", {}).items():
         if name.endswith("_config") and hasattr(held, "to_dict") and depth < _DEEPEST:
-            inner = _smaller(held, keep, depth + 1)
+            inner = _smaller(held, smaller, depth + 1)
             # a dict that stands in another has lost the class that it would be made into
             kind = {"model_type": held.model_type} if depth and inner and isinstance(getattr(held, "model_type", None), str) else {}
             sizes.update({name: {**kind, **inner}} if inner else {})

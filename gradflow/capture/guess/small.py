@@ -6,6 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from gradflow.capture.guess.expressions import literal
+from gradflow.capture.guess.usual import WIDTH, tells_something, usual_value
+
 SMALL: dict[str, int] = {
     "hidden_size": 64, "d_model": 64, "n_embd": 64, "embed_dim": 64, "dim": 64, "embedding_size": 64, "word_embed_proj_dim": 64,
     "width": 64, "emb_dim": 64, "n_state": 64, "d_embed": 64, "num_hiddens": 64, "model_dim": 64, "hidden_dim": 64,
@@ -36,6 +39,26 @@ def smaller_sizes(sizes: Mapping[str, Any]) -> dict[str, Any]:
     several = {name: value for name, value in sizes.items() if isinstance(value, (tuple, list)) and _SEVERAL.search(name)}
     narrow = {name: type(value)([_NARROW] * len(value)) for name, value in several.items() if any(is_larger(one, _NARROW) for one in value)}
     return {**numbers, **narrow}
+
+
+_DEPTHS = re.compile(r"depths$|(layers|blocks)(_per_\w+)?$|^num_(layers|blocks)$")
+_SIZE = re.compile(
+    r"^(?!.*(kernel|window|stride|_id$)).*(dim|width|channels?|size|hidden|heads?$|layers?$|depth|experts|embd|d_model|d_ff|planes|features)"
+)
+"""What a number has to be called to be taken for a size that may be smaller."""
+
+
+def usual_sizes(sizes: Mapping[str, Any]) -> dict[str, Any]:
+    """Each size that is larger than what is usual for its name, as is usual; of several numbers of layers, one each."""
+    out: dict[str, Any] = {}
+    for name, value in sizes.items():
+        told = tells_something(name)
+        usual = literal(usual_value(name)) if told else WIDTH
+        if isinstance(value, (tuple, list)) and value and _DEPTHS.search(name) and all(is_larger(one, 0) for one in value):
+            out[name] = type(value)([1] * len(value))
+        elif isinstance(usual, int) and is_larger(value, usual) and value > usual and ((told and usual == WIDTH) or _SIZE.search(name)):
+            out[name] = usual
+    return out
 
 
 def is_larger(found: Any, value: int) -> bool:

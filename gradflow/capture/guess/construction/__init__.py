@@ -14,6 +14,7 @@ RULES = (
     defaults.propose,
     written.propose_further,
     config_dicts.propose,
+    factories.propose_free,
     configs.propose,
     factories.propose,
     parts.propose,

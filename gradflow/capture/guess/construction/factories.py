@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from gradflow.capture.guess.construction.defaults import fetch_nothing
 from gradflow.capture.guess.subject import Construction, Subject, parameters_of, required
@@ -14,9 +14,19 @@ _LARGE = ("large", "huge", "giant", "giga", "xl", "_l_", "152", "101", "200", "_
 _MOST = 5
 
 
+def propose_free(subject: Subject) -> Iterator[Construction]:
+    """Calls of the functions that need no argument: what they make is the model as it is meant."""
+    yield from _calls([name for name in subject.factories if not required(parameters_of(subject.scope[name]))], subject)
+
+
 def propose(subject: Subject) -> Iterator[Construction]:
-    """Calls of the functions, those that need no argument first; their own weights are not fetched."""
-    needed = {name: required(parameters_of(subject.scope[name])) for name in subject.factories}
+    """Calls of all of them, those that need fewer arguments first."""
+    yield from _calls(subject.factories, subject)
+
+
+def _calls(names: Sequence[str], subject: Subject) -> Iterator[Construction]:
+    """The smallest first; their own weights are not fetched."""
+    needed = {name: required(parameters_of(subject.scope[name])) for name in names}
     for name in sorted(needed, key=lambda name: (len(needed[name]), _size(name), subject.factories.index(name)))[:_MOST]:
         given = tuple((entry.name, usual_value(entry.name, annotation_of(entry))) for entry in needed[name])
         free = tuple(entry for entry in fetch_nothing(subject.scope[name]) if entry[0] not in dict(given))

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from gradflow.capture.fake import TooManyParameters
 from gradflow.capture.guess.attempt import Failure, TooSlow
 from gradflow.capture.guess.expressions import literal
-from gradflow.capture.guess.small import ONLY_DEPTH, is_larger, smaller_sizes
+from gradflow.capture.guess.small import ONLY_DEPTH, smaller_sizes, usual_sizes
 from gradflow.capture.guess.subject import Construction, Subject, parameters_of
-from gradflow.capture.guess.usual import WIDTH, tells_something, usual_value
-
-_DEPTHS = re.compile(r"depths$|(layers|blocks)(_per_\w+)?$|^num_(layers|blocks)$")
-_SIZE = re.compile(r"dim|width|channels?|size|hidden|heads?$|layers?$|depth|experts|embd|d_model|d_ff|planes|features")
-"""What a number has to be called to be taken for a size that may be smaller."""
 
 
 def is_giant(failure: Failure) -> bool:
@@ -31,7 +25,7 @@ def mend(construction: Construction, failure: Failure, subject: Subject) -> Iter
     given = {name: value for name, text in construction.arguments if (value := literal(text)) is not None}
     sizes = {**defaults, **{name: None for name, _ in construction.arguments}, **given}
     smaller = smaller_sizes(sizes)
-    further = {**_usual_sizes(sizes), **smaller}
+    further = {**usual_sizes(sizes), **smaller}
     seen: list[dict[str, Any]] = [{}]
     for chosen in ({name: smaller[name] for name in smaller if ONLY_DEPTH.search(name)}, smaller, further):
         if chosen in seen:
@@ -41,15 +35,3 @@ def mend(construction: Construction, failure: Failure, subject: Subject) -> Iter
         for name, value in chosen.items():
             shrunk = shrunk.with_argument(name, repr(value))
         yield shrunk
-
-
-def _usual_sizes(sizes: Mapping[str, Any]) -> dict[str, Any]:
-    """Each size that is larger than what is usual for its name, as is usual; of several numbers of layers, one each."""
-    out: dict[str, Any] = {}
-    for name, value in sizes.items():
-        usual = literal(usual_value(name)) if tells_something(name) else WIDTH
-        if isinstance(value, (tuple, list)) and value and _DEPTHS.search(name) and all(is_larger(one, 0) for one in value):
-            out[name] = type(value)([1] * len(value))
-        elif isinstance(usual, int) and is_larger(value, usual) and value > usual and (usual == WIDTH or _SIZE.search(name)):
-            out[name] = usual
-    return out
