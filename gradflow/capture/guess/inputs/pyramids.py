@@ -58,9 +58,9 @@ def _stated_widths(model: torch.nn.Module, construction: Construction) -> tuple[
 
 
 def _is_several(model: torch.nn.Module, name: str) -> bool:
-    """Whether `forward` indexes, slices, counts or iterates the argument."""
+    """Whether the class indexes, slices, counts or iterates what it calls so."""
     try:
-        source = inspect.getsource(type(model).forward)
+        source = inspect.getsource(type(model))
     except (OSError, TypeError):
         return False
     word = re.escape(name)

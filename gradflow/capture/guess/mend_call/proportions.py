@@ -24,7 +24,7 @@ _WANTED_FIRST = (
     r"shape '\[([\d, ]+)\]' is invalid for input of size (\d+)",
 )
 _GOT_FIRST = (r"(\d+)\D{1,30}(?:less|smaller|shorter|fewer|lower) than\D{1,40}(\d+)",)
-_LARGEST = 1 << 20
+_LARGEST, _HARDLY = 1 << 20, 8
 
 
 def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> Iterator[Call]:
@@ -39,9 +39,9 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
 
 
 def _changed(old: int, got: int, wanted: int) -> list[int]:
-    """The size in proportion, then by the difference, where what is made is more than the size itself."""
+    """The size in proportion, then by the difference, where what is made is more than the size itself, or hardly less."""
     scaled, rest = divmod(old * wanted, got)
-    shifted = old + wanted - got if got > old else 0
+    shifted = old + wanted - got if got > old - _HARDLY else 0
     return [new for new in dict.fromkeys((0 if rest else scaled, shifted)) if 0 < new < _LARGEST and new != old]
 
 

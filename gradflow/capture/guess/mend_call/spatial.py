@@ -18,7 +18,7 @@ _SOLID_SIDE = 64
 _SOLID = (torch.nn.Conv3d, torch.nn.MaxPool3d, torch.nn.AvgPool3d, torch.nn.ConvTranspose3d, torch.nn.BatchNorm3d)
 _SMALL = re.compile(
     r"[Kk]ernel size can't be greater|[Oo]utput size is too small|[Pp]adding size should be less|too small|Calculated padded"
-    r"|smaller than|non-empty|must be greater|at least"
+    r"|smaller than|non-empty|must be greater|at least|index k out of range"
 )
 _WRONG = re.compile(
     r"mat1 and mat2|shape '\[|invalid for input|size mismatch|doesn't match|does not match|divisible|must match"
@@ -65,12 +65,16 @@ def _as_the_kernel(call: Call, failure: Failure) -> Iterator[Call]:
     if not got or len(got) != len(wanted) or 0 in got:
         return
     for name, shape in call.tensors().items():
-        if len(shape.sizes) == len(got) + 2:
-            longer = (size * math.ceil(want / have) for size, have, want in zip(shape.sizes[2:], got, wanted, strict=True))
-            yield call.with_argument(name, Shape(shape.dtype, (*shape.sizes[:2], *longer), shape.rest).text)
+        kept = len(shape.sizes) - len(got)
+        if 0 < kept <= 2 and shape.dtype.startswith("float"):
+            longer = (size * math.ceil(want / have) for size, have, want in zip(shape.sizes[kept:], got, wanted, strict=True))
+            yield call.with_argument(name, Shape(shape.dtype, (*shape.sizes[:kept], *longer), shape.rest).text)
 
 
 def _flattened(failure: Failure) -> float:
-    """By how much more features a layer behind a flattening takes than it was given."""
+    """By how much more features a layer behind a flattening, or a new shape, takes than it was given; 0 where that is not the error."""
     match = re.search(r"mat1 and mat2 shapes cannot be multiplied \(\d+x(\d+) and (\d+)x\d+\)", failure.message)
-    return int(match[2]) / int(match[1]) if match and int(match[1]) else 0.0
+    if match is not None and int(match[1]):
+        return int(match[2]) / int(match[1])
+    shaped = re.search(r"shape '\[([\d, ]+)\]' is invalid for input of size (\d+)", failure.message)
+    return math.prod(int(size) for size in shaped[1].split(",")) / int(shaped[2]) if shaped is not None else 0.0
