@@ -210,6 +210,81 @@ def test_an_annotation_tells_how_many_values_are_meant_and_of_what_kind(name: st
     assert usual_value(name, annotation) == expected
 
 
+def test_arguments_that_are_none_by_default_and_needed_are_given(load: Load) -> None:
+    text = """
+    class DiT(nn.Module):
+        def __init__(self, in_channels=None, patch_size=None, num_layers=2):
+            super().__init__()
+            self.proj = nn.Conv2d(in_channels, in_channels * patch_size, patch_size)
+
+        def forward(self, x):
+            return self.proj(x)
+    """
+    assert _built(load, text) == "DiT(in_channels=3, patch_size=8)"
+
+
+def test_a_smaller_vocabulary_gets_smaller_special_tokens(load: Load) -> None:
+    text = """
+    class Model(nn.Module):
+        def __init__(self, hidden_size=8192, vocab_size=60000, pad_token_id=59999):
+            super().__init__()
+            self.emb = nn.Embedding(vocab_size, hidden_size, padding_idx=pad_token_id)
+
+        def forward(self, input_ids):
+            return self.emb(input_ids)
+    """
+    assert _built(load, text) == "Model(vocab_size=128, pad_token_id=1)"
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("self.norm = nn.GroupNorm(32, width)", "Net(channels=(64, 64), width=64)"),
+        ("inner, head = width, 24\n            if inner % head:\n                raise ValueError('inner must be divisible by head')",
+         "Net(channels=(3, 3), width=24)"),
+        ("self.norm = nn.GroupNorm(32, channels[0])", "Net(channels=(64, 64), width=3)"),
+    ],
+)  # fmt: skip
+def test_a_number_becomes_a_multiple_of_the_one_that_it_has_to_be_divisible_by(load: Load, body: str, expected: str) -> None:
+    text = f"""
+    class Net(nn.Module):
+        def __init__(self, channels=(3, 3), width=3):
+            super().__init__()
+            {body}
+            self.lin = nn.Linear(channels[0], width)
+
+        def forward(self, x):
+            return self.lin(x)
+    """
+    found = find(subjects_of(load(text))[0], Deadline(20))
+    assert isinstance(found, Found), found
+    given = {"channels": "(3, 3)", "width": "3", **dict(found.construction.arguments)}
+    assert f"Net(channels={given['channels']}, width={given['width']})" in (expected, expected.replace("(64, 64)", "(3, 3)"))
+
+
+def test_a_class_whose_sizes_are_empty_by_default_is_made_by_a_function_of_the_file(load: Load) -> None:
+    text = """
+    class Net(nn.Module):
+        def __init__(self, depths=()):
+            super().__init__()
+            self.blocks = nn.ModuleList(nn.Linear(8, 8) for _ in range(sum(depths)))
+            self.first = self.blocks[0]
+
+        def forward(self, x):
+            return self.first(x)
+
+
+    def _create(**kwargs):
+        make = Net
+        return make(**kwargs)
+
+
+    def net_tiny():
+        return _create(depths=(1, 1))
+    """
+    assert _built(load, text) == "net_tiny()"
+
+
 def test_an_item_of_a_dict_is_read_and_changed_as_a_field_is() -> None:
     construction = Construction("Net", (("config", "Cfg(text={'width': 64, 'kind': 'a'})"),))
     assert construction.given()["config.text.width"] == "64"

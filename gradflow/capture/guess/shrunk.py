@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from gradflow.capture.guess.attempt import attempt
-from gradflow.capture.guess.small import ONLY_DEPTH, SMALL, is_larger, smaller_sizes, usual_sizes
+from gradflow.capture.guess.small import ONLY_DEPTH, SMALL, smaller_sizes, smaller_tokens, usual_sizes
 
 _DEEPEST = 4
 """Configurations in each other."""
@@ -45,7 +45,10 @@ def _known(config: Any) -> dict[str, Any]:
 def _smaller(config: Any, smaller: Callable[[Any], dict[str, Any]], depth: int) -> dict[str, Any]:
     """The small sizes of one configuration, and a dict of such for each that it holds (`text_config`, `vision_config`)."""
     sizes = smaller(config)
-    sizes.update(_tokens(config, sizes))
+    if "vocab_size" in sizes:
+        sizes.update(
+            smaller_tokens({name: _peek(config, name) for name in dir(config) if name.endswith(("_id", "_index"))}, sizes["vocab_size"])
+        )
     for name, held in getattr(config, "__dict__", {}).items():
         if name.endswith("_config") and hasattr(held, "to_dict") and depth < _DEEPEST:
             inner = _smaller(held, smaller, depth + 1)
@@ -53,14 +56,6 @@ def _smaller(config: Any, smaller: Callable[[Any], dict[str, Any]], depth: int) 
             kind = {"model_type": held.model_type} if depth and inner and isinstance(getattr(held, "model_type", None), str) else {}
             sizes.update({name: {**kind, **inner}} if inner else {})
     return sizes
-
-
-def _tokens(config: Any, smaller: dict[str, Any]) -> dict[str, int]:
-    """Special tokens that would lie outside of a smaller vocabulary."""
-    if "vocab_size" not in smaller:
-        return {}
-    names = [name for name in dir(config) if name.endswith(("_token_id", "_token_index"))]
-    return {name: index + 1 for index, name in enumerate(sorted(names)) if is_larger(_peek(config, name), smaller["vocab_size"] - 1)}
 
 
 def _peek(config: Any, name: str) -> Any:

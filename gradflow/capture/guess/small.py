@@ -30,7 +30,8 @@ SMALL: dict[str, int] = {
 _SEVERAL = re.compile(r"(channels|dims|widths|filters|hidden_sizes|planes|features)$")
 _NARROW = 32
 
-ONLY_DEPTH = re.compile(r"layers?$|depth$|^num_blocks$|vocab_size")
+ONLY_DEPTH = re.compile(r"layers?$|depth$|^(n|num)_(\w+_)?blocks$|vocab_size")
+_TOKEN = re.compile(r"_token_(id|index)$|^pad(ding)?_(idx|id|token)$")
 
 
 def smaller_sizes(sizes: Mapping[str, Any]) -> dict[str, Any]:
@@ -41,9 +42,15 @@ def smaller_sizes(sizes: Mapping[str, Any]) -> dict[str, Any]:
     return {**numbers, **narrow}
 
 
+def smaller_tokens(tokens: Mapping[str, Any], vocabulary: int) -> dict[str, int]:
+    """The special tokens among these that would lie outside of a vocabulary of that size, each another one inside."""
+    names = sorted(name for name in tokens if _TOKEN.search(name))
+    return {name: index + 1 for index, name in enumerate(names) if is_larger(tokens[name], vocabulary - 1)}
+
+
 _DEPTHS = re.compile(r"depths$|(layers|blocks)(_per_\w+)?$|^num_(layers|blocks)$")
 _SIZE = re.compile(
-    r"^(?!.*(kernel|window|stride|_id$)).*(dim|width|channels?|size|hidden|heads?$|layers?$|depth|experts|embd|d_model|d_ff|planes|features)"
+    r"^(?!.*(kernel|window|stride|_id$)).*(dim|width|channels?|size|hidden|heads?$|layers?$|blocks$|depth|experts|embd|d_model|d_ff|planes|features)"
 )
 """What a number has to be called to be taken for a size that may be smaller."""
 

@@ -19,6 +19,9 @@ from gradflow.capture.guess.expressions import namespace
 from gradflow.capture.guess.ranking import rank_classes
 from gradflow.capture.guess.subject import Subject
 
+_DEEPEST = 3
+"""Functions that call each other to make a model."""
+
 
 def subjects_of(module: ModuleType) -> list[Subject]:
     """The classes of models that the file of `module` defines, its main one first."""
@@ -72,16 +75,22 @@ def factories(tree: ast.Module, module: ModuleType, classes: set[str]) -> dict[s
     names = {name: list(dict.fromkeys(_names_in_order(node))) for name, node in functions.items()}
     within = {name: [other for other in used if other in classes] for name, used in names.items()}
     makes = {name: made for name, node in functions.items() if (made := _made_by(node, within[name]))}
-    for _ in range(3):
-        for name, used in names.items():
-            through = [makes[other] for other in used if other in makes and other != name]
-            if name not in makes and through and not _returned(functions[name], within[name]):
-                makes[name] = through[0]
+    _passed_on(makes, names, {name for name, node in functions.items() if _returned(node, within[name])})
     makes.update({name: named[0] for name, named in within.items() if name not in makes and len(named) == 1})
+    _passed_on(makes, names, set(functions) - {name for name, named in within.items() if not named})
     returning = {
         name for name, node in functions.items() if any(isinstance(part, ast.Return) and part.value is not None for part in ast.walk(node))
     }
     return {name: made for name, made in makes.items() if name in returning}
+
+
+def _passed_on(makes: dict[str, str], names: Mapping[str, list[str]], unclear: set[str]) -> None:
+    """Adds to `makes` the functions that call one which is in it, however far; those in `unclear` return classes of their own."""
+    for _ in range(_DEEPEST):
+        for name, used in names.items():
+            through = [makes[other] for other in used if other in makes and other != name]
+            if name not in makes and name not in unclear and through:
+                makes[name] = through[0]
 
 
 def _names_in_order(function: ast.FunctionDef) -> list[str]:

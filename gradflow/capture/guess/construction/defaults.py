@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from gradflow.capture.guess.subject import Construction, Subject, parameters_of, required
+from gradflow.capture.guess.usual import is_several
 
 FETCHES = re.compile(
     r"^(use_|load_|is_|from_)?pretrained(_weights|_path|_model|_backbone|_dir|_url|_cfg)?$|^imagenet$|_pretrained$|weights$|^weights_"
@@ -16,7 +17,9 @@ FETCHES = re.compile(
 def propose(subject: Subject) -> Iterator[Construction]:
     """The call without arguments, where that is possible."""
     parameters = parameters_of(subject.cls)
-    if parameters and not required(parameters):
+    # sizes that are empty by default say that a function of the file is to give them
+    empty = any(isinstance(entry.default, (tuple, list)) and not entry.default and is_several(name) for name, entry in parameters.items())
+    if parameters and not required(parameters) and not (empty and subject.factories):
         yield Construction(subject.name, fetch_nothing(subject.cls), "its defaults")
     elif not parameters:
         yield Construction(subject.name, (), "its defaults")

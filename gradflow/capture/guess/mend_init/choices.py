@@ -14,7 +14,7 @@ from gradflow.capture.guess.subject import Construction, Subject, parameters_of
 _MOST = 4
 _TYPES = {"NoneType", "Tensor", "Parameter", "function", "module"}
 """Quoted in a message, these are what an argument is, and not what it should be."""
-_LISTED = re.compile(r"(?:one of|choose from|must be in|supported|options are|available)[^:\[({]*[:\[({]?\s*(.*)")
+_LISTED = re.compile(r"(?:one of|choose from|must be in|\bsupported|options are|available)[^:\[({]*[:\[({]?\s*(.*)")
 
 
 def mend(construction: Construction, failure: Failure, subject: Subject) -> Iterator[Construction]:

@@ -8,7 +8,7 @@ from typing import Any
 from gradflow.capture.fake import TooManyParameters
 from gradflow.capture.guess.attempt import Failure, TooSlow
 from gradflow.capture.guess.expressions import literal
-from gradflow.capture.guess.small import ONLY_DEPTH, smaller_sizes, usual_sizes
+from gradflow.capture.guess.small import ONLY_DEPTH, smaller_sizes, smaller_tokens, usual_sizes
 from gradflow.capture.guess.subject import Construction, Subject, parameters_of
 
 
@@ -26,12 +26,14 @@ def mend(construction: Construction, failure: Failure, subject: Subject) -> Iter
     sizes = {**defaults, **{name: None for name, _ in construction.arguments}, **given}
     smaller = smaller_sizes(sizes)
     further = {**usual_sizes(sizes), **smaller}
+    shallow = {name: value for name, value in further.items() if ONLY_DEPTH.search(name)}
     seen: list[dict[str, Any]] = [{}]
-    for chosen in ({name: smaller[name] for name in smaller if ONLY_DEPTH.search(name)}, smaller, further):
+    for chosen in ({name: value for name, value in shallow.items() if name in smaller}, shallow, smaller, further):
         if chosen in seen:
             continue
         seen.append(chosen)
         shrunk = construction
-        for name, value in chosen.items():
+        tokens = smaller_tokens(sizes, chosen["vocab_size"]) if "vocab_size" in chosen else {}
+        for name, value in {**chosen, **tokens}.items():
             shrunk = shrunk.with_argument(name, repr(value))
         yield shrunk

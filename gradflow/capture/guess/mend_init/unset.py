@@ -1,4 +1,4 @@
-"""A field of a configuration is None where a number is needed: it gets the usual value of its name."""
+"""An argument, or a field of a configuration, is None where a number is needed: it gets the usual value of its name."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ from typing import Any
 import torch
 
 from gradflow.capture.guess.attempt import Failure, Spot, attempt
-from gradflow.capture.guess.subject import Construction, Subject
-from gradflow.capture.guess.usual import tells_something, usual_value
+from gradflow.capture.guess.subject import Construction, Subject, parameters_of
+from gradflow.capture.guess.usual import annotation_of, tells_something, usual_value
 
 _NONE = re.compile(r"NoneType|\bNone\b")
+_UNSET = re.compile(r"(must|has to|have to|need to|should|please) (be )?(define|specif|provide|set|given|pass|suppl)", re.IGNORECASE)
+_WORD = re.compile(r"[A-Za-z_]\w*")
 _READ = re.compile(r"((?:self\.)?\w+)\.(\w+)")
 
 
 def mend(construction: Construction, failure: Failure, subject: Subject) -> Iterator[Construction]:
     """Those that the failing line reads, together; where there are none, those of the line that called it, and so on outwards."""
-    if not _NONE.search(failure.message):
+    if not _NONE.search(failure.message) and not _UNSET.search(failure.message):
         return
+    yield from _arguments(construction, failure, subject)
     for spot in reversed(failure.own):
         mended = construction
         for owner, name in dict.fromkeys(_READ.findall(spot.text)):
@@ -28,6 +31,30 @@ def mend(construction: Construction, failure: Failure, subject: Subject) -> Iter
             mended = mended.with_argument(f"{path}.{name}", usual_value(name)) if path else mended
         if mended != construction:
             yield mended
+            return
+
+
+def _arguments(construction: Construction, failure: Failure, subject: Subject) -> Iterator[Construction]:
+    """With the arguments that are None by default and that the message names, or the failing line, or the line that called it: each alone,
+    then together."""
+    given = construction.given()
+    parameters = parameters_of(subject.scope.get(construction.callee))
+    texts = [failure.message, *(spot.text for spot in reversed(failure.own))]
+    for text in texts:
+        unset = [
+            name
+            for name in dict.fromkeys(_WORD.findall(text))
+            if given.get(name) == "None" and name in parameters and tells_something(name)
+        ]
+        values = {name: usual_value(name, annotation_of(parameters[name])) for name in unset}
+        for name, value in values.items():
+            yield construction.with_argument(name, value)
+        if len(values) > 1:
+            mended = construction
+            for name, value in values.items():
+                mended = mended.with_argument(name, value)
+            yield mended
+        if values:
             return
 
 
