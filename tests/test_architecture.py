@@ -32,7 +32,7 @@ ROWS = (
     ("verdict", "cures"),
     ("graph",),
     ("settings",),
-    ("selection", "suppression"),
+    ("selection", "suppression", "notebook_code"),
     ("errors",),
 )
 """From the top: a part may import only what stands in a lower row, and of its own row only itself."""

@@ -14,6 +14,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from gradflow.graph.site import Site
+from gradflow.notebook_code import as_python
 
 CONTEXT = 3
 """Lines before and after a site that its code frame may show."""
@@ -160,19 +161,7 @@ def notebook_text(data: bytes) -> str:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UnreadableSource(f"is no notebook: {type(error).__name__}: {error}") from error
     blocks = ["".join(map(str, source)) if isinstance(source, list) else str(source) for source in code]
-    return "\n".join(_without_magics(block) for block in blocks)
-
-
-def _without_magics(block: str) -> str:
-    if block.lstrip().startswith("%%"):
-        return "\n" * block.count("\n")
-    lines = block.split("\n")
-    return "\n".join(_blanked(line) if line.lstrip()[:1] in ("%", "!", "?") else line for line in lines)
-
-
-def _blanked(line: str) -> str:
-    """A statement that does nothing, at the same depth: a magic may be all that a block holds."""
-    return line[: len(line) - len(line.lstrip())] + "pass"
+    return "\n".join(as_python(block) for block in blocks)
 
 
 def _characters(line: str, offset: int) -> int:

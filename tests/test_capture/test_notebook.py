@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from gradflow.capture.launch.notebook import Cell, as_python, read_cells
+from gradflow.capture.launch.notebook import Cell, read_cells
 from gradflow.errors import TargetError
+from gradflow.notebook_code import as_python
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def test_columns_count_characters_and_not_bytes(tmp_path: Path) -> None:
 def test_the_code_cells_of_a_notebook_are_read_without_magics(tmp_path: Path) -> None:
     cells = [
         {"cell_type": "markdown", "source": ["# with torch.no_grad():\n"]},
-        {"cell_type": "code", "source": ["%matplotlib inline\n", "!pip install torch\n", "import torch\n"]},
+        {"cell_type": "code", "source": ["%matplotlib inline\n", "!pip install \\\n", "      torch\n", "import torch\n"]},
         {"cell_type": "code", "source": FAULT.splitlines(keepends=True)},
         {"cell_type": "code", "source": "%%bash\nls\n"},
     ]

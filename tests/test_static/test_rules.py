@@ -124,6 +124,13 @@ FLAGGED = {
 }
 
 SILENT = {
+    "a Parameter of floats, as floats": module("self.w = nn.Parameter(torch.ones(2)).float()", "return x * self.w"),
+    "a layer that a decorator keeps": HEAD
+    + "def once(f):\n    def wrapper(self, *a):\n        self.kept = getattr(self, 'kept', None) or f(self, *a)\n        return self.kept\n"
+    + "    return wrapper\n\nclass Net(nn.Module):\n    @once\n    def made(self, n):\n        return nn.Linear(n, 2)\n\n"
+    + "    def forward(self, x):\n        return self.made(x.shape[-1])(x)\n",
+    "a loss of the same name in a function": HEAD
+    + "def train(model, x):\n    loss = model(x).mean()\n    loss.backward()\n\nwith torch.no_grad():\n    loss = model(x).mean()\n",
     "a comparison beside a live way": module(
         "self.gate, self.out = nn.Linear(2, 2), nn.Linear(2, 2)", "g = self.gate(x)\nreturn self.out(x) * g * (g > 0)"
     ),

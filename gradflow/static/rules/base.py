@@ -127,11 +127,13 @@ def calls_in(node: ast.AST) -> Iterator[ast.Call]:
 
 
 def walk_scope(node: ast.AST) -> Iterator[ast.AST]:
-    """The nodes below `node` that belong to the same scope, in the order of the source."""
+    """`node` and the nodes below it that belong to the same scope, in the order of the source: of a function that is defined, itself."""
     todo = [node]
     while todo:
         entry = todo.pop()
         yield entry
+        if isinstance(entry, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            continue
         inside = [
             child
             for child in ast.iter_child_nodes(entry)

@@ -21,6 +21,7 @@ CODE = "GF103"
 NAME = "unregistered-parameter"
 
 MOVES = frozenset({"to", "cuda", "cpu", "half", "float", "double", "type", "bfloat16", "clone"})
+FLOATING = frozenset({"ones", "zeros", "empty", "rand", "randn"})
 
 
 def find(facts: FileFacts) -> Iterator[Draft]:
@@ -120,8 +121,15 @@ def _operation(value: ast.expr) -> str:
         and value.func.attr in MOVES
         and _is_parameter(value.func.value)
     ):
-        return value.func.attr
+        same = value.func.attr == "float" and _is_floating(value.func.value)
+        return "" if same else value.func.attr
     return ""
+
+
+def _is_floating(parameter: ast.expr) -> bool:
+    """Whether it is made of floating numbers as torch makes them unless told otherwise: `.float()` leaves it what it is."""
+    made = parameter.args[0] if isinstance(parameter, ast.Call) and parameter.args else None
+    return isinstance(made, ast.Call) and last_name(made.func) in FLOATING and not any(entry.arg == "dtype" for entry in made.keywords)
 
 
 def _is_parameter(node: ast.expr) -> bool:

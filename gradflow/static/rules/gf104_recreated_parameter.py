@@ -1,6 +1,7 @@
 """GF104 from the source: a layer with parameters, or a Parameter, that `forward` makes anew in every step.
 
-What is kept on the object, made once behind a condition, given its weights by hand or made under `no_grad` is not reported.
+What is kept on the object, made once behind a condition, given its weights by hand or made under `no_grad` is not reported, nor is what a
+method makes that some decorator may call once.
 """
 
 from __future__ import annotations
@@ -15,6 +16,10 @@ from gradflow.static.spelling import label_of, last_name
 
 CODE = "GF104"
 NAME = "recreated-parameter"
+
+CALLS_EACH_TIME = frozenset({"no_grad", "enable_grad", "inference_mode", "staticmethod", "classmethod", "override", "autocast", "compile",
+                             "typechecked", "jaxtyped", "beartype", "custom_fwd", "export", "unused"})  # fmt: skip
+"""Decorators known to call what they are put on whenever it is called: any other may keep what it returned."""
 
 REGISTERS = frozenset({"setattr", "append", "insert", "add_module", "register_parameter", "register_module"})
 GIVEN_AWAY = (
@@ -34,7 +39,7 @@ def find(facts: FileFacts) -> Iterator[Draft]:
                 continue
             said.add(id(node))
             method = facts.function_at(node)
-            if method is None or _kept(method, node, module.source.segment(method)):
+            if method is None or not _runs_each_time(method) or _kept(method, node, module.source.segment(method)):
                 continue
             yield Draft(
                 found(
@@ -49,6 +54,10 @@ def find(facts: FileFacts) -> Iterator[Draft]:
                     ],
                 )
             )
+
+
+def _runs_each_time(method: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    return all(last_name(entry) in CALLS_EACH_TIME for entry in method.decorator_list)
 
 
 def _kept(method: ast.FunctionDef | ast.AsyncFunctionDef, node: ast.Call, text: str) -> bool:
