@@ -16,6 +16,7 @@ from gradflow.static.read import Source
 from gradflow.static.relevance import Relevance
 from gradflow.static.rules.base import Draft, FileFacts, all_rules, found, method_call
 from gradflow.static.spelling import last_name
+from gradflow.static.torch_names import LAYERS
 
 SYNTAX = ("GF000", "unreadable-source")
 ABOUT_TORCH = ("torch", "lightning", "Module")
@@ -25,6 +26,8 @@ BUILDING = ("__init__", "build", "_build", "make", "_make", "init", "_init", "re
 _SIMPLE = frozenset({ast.Assign, ast.Expr, ast.Return, ast.AnnAssign, ast.AugAssign, ast.Import, ast.ImportFrom, ast.Raise, ast.Assert})
 """Statements that hold no others."""
 PLAIN = (ast.List, ast.Tuple, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
+NEW_LAYER = re.compile(rf"(?<!self\.)\b(?:{'|'.join(sorted(LAYERS))}|Parameter)\(")
+"""A layer that is made; `self.LayerNorm(x)` calls one."""
 IN_PLAIN_CONTAINER = re.compile(r"self\.\w+(?:\s*:[^=\n]+)?\s*=\s*(?:\[|\{|list\(|dict\(|\()|self\.\w+\.append\(|self\.\w+\[[^\]]+\]\s*=")
 
 
@@ -79,7 +82,7 @@ def _builds_oddly(owner: Class, relevance: Relevance) -> bool:
         return True
     source = owner.module.source
     running = [node for name, node in owner.methods.items() if not name.startswith(BUILDING)]
-    return any(makes_layers(source.tokens(node), source, node) for node in running)
+    return any(makes_layers(source.tokens(node), source, node) and NEW_LAYER.search(source.code(node)) for node in running)
 
 
 def _fills_container(init: ast.AST, module: Module, relevance: Relevance) -> bool:

@@ -129,7 +129,7 @@ class Callees:
 
     def text_of(self, node: ast.stmt, module: Module) -> str:
         if id(node) not in self._texts:
-            self._texts[id(node)] = module.source.segment(node)
+            self._texts[id(node)] = module.source.code(node)
         return self._texts[id(node)]
 
 

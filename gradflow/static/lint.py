@@ -99,5 +99,7 @@ def _read_elsewhere(word: str, path: Path, contents: Sequence[tuple[Path, bytes]
     """Whether another file has the word `word` in it."""
     if not word:
         return False
-    pattern = re.compile(rb"\b" + re.escape(word.encode()) + rb"\b")
-    return any(pattern.search(data) for other, data in contents if other != path)
+    plain = word.encode()
+    pattern = re.compile(rb"\b" + re.escape(plain) + rb"\b")
+    # To look for the bytes alone is a hundred times as fast, and they are in few files.
+    return any(plain in data and pattern.search(data) for other, data in contents if other != path)

@@ -63,14 +63,32 @@ class Source:
     def segment(self, node: ast.stmt) -> str:
         """The text of the lines of `node`, decorators included."""
         self.line(1)
-        first = min([node.lineno, *(entry.lineno for entry in getattr(node, "decorator_list", ()))])
-        return "\n".join(self.lines[first - 1 : node.end_lineno])
+        return "\n".join(self.lines[self.first_line(node) - 1 : node.end_lineno])
+
+    def first_line(self, node: ast.stmt) -> int:
+        """The line in which `node` begins, with its decorators."""
+        decorators: list[ast.expr] = getattr(node, "decorator_list", [])
+        return min([node.lineno, *(entry.lineno for entry in decorators)])
+
+    def code(self, node: ast.stmt) -> str:
+        """The same without the lines of its docstring, which may hold examples."""
+        text = self.segment(node)
+        body: list[ast.stmt] = getattr(node, "body", [])
+        first = body[0] if body else node
+        if not isinstance(first, ast.Expr) or not isinstance(first.value, ast.Constant) or not isinstance(first.value.value, str):
+            return text
+        last = first.end_lineno or first.lineno
+        alone = node.lineno < first.lineno and (len(body) == 1 or last < body[1].lineno)
+        if not alone:
+            return text
+        begin = self.first_line(node)
+        return "\n".join(self.lines[begin - 1 : first.lineno - 1] + self.lines[last : node.end_lineno])
 
     def tokens(self, node: ast.stmt) -> frozenset[str]:
-        """The names in the lines of `node`, each with the point before it and the bracket after it: `no_grad`, `.detach(`, `Linear(`."""
+        """The names in the code of `node`, each with the point before it and the bracket after it: `no_grad`, `.detach(`, `Linear(`."""
         known = self._tokens.get(id(node))
         if known is None:
-            known = self._tokens[id(node)] = frozenset(TOKEN.findall(self.segment(node)))
+            known = self._tokens[id(node)] = frozenset(TOKEN.findall(self.code(node)))
         return known
 
     def assigned(self, name: str) -> int:
