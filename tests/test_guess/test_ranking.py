@@ -29,6 +29,7 @@ def _first(text: str, stem: str = "model", exampled: dict[str, int] | None = Non
          "autoencoder", "Autoencoder"),
         ("class Base: pass\nclass ResNet(Base): pass\nclass ResNetLoss: pass\n", "resnet", "ResNet"),
         ("class VGGLoss: pass\nclass Vgg: pass\n", "losses", "Vgg"),
+        ("class get_model: pass\nclass get_loss: pass\n", "pointnet", "get_model"),
         ("__all__ = ['Small']\nclass Small: pass\nclass Other: pass\n", "net", "Small"),
         ("class A: pass\nclass B: pass\ndef a_tiny(): return A()\ndef a_big(): return A()\n", "net", "A"),
         ("class XForTokenClassification:\n    def f(self): XModel()\nclass XForCausalLM:\n    def f(self): XModel()\nclass XModel: pass\n",

@@ -21,6 +21,8 @@ from typing import Any
 
 import torch
 
+from gradflow.capture.guess.unfetched import note_left_out, without_weights
+
 _CUDA = re.compile(r"not compiled with CUDA|No CUDA GPUs|no NVIDIA driver|CUDA is not available|Cannot access accelerator device|libcuda")
 _NETWORK = re.compile(
     r"URLError|ConnectionError|ConnectTimeout|MaxRetryError|LocalEntryNotFound|OfflineMode|couldn't connect|offline mode"
@@ -114,11 +116,14 @@ def needs_network(error: BaseException) -> bool:
 
 
 def attempt(make: Callable[[], Any], seconds: float) -> tuple[Any, Failure | None]:
-    """(what `make` returned, None), or (None, how it failed). Its output and warnings are dropped; Ctrl-C passes through."""
+    """(what `make` returned, None), or (None, how it failed). Its output and warnings are dropped, weights
+    that it would fetch are left out; Ctrl-C passes through."""
     leaves = _Leaves()
     try:
-        with _quiet(), _limited(seconds), leaves:
-            return make(), None
+        with _quiet(), _limited(seconds), leaves, without_weights() as left_out:
+            made = make()
+        note_left_out(made, left_out)
+        return made, None
     except (KeyboardInterrupt, MemoryError):
         raise
     except BaseException as error:  # noqa: BLE001 - the user's code may raise anything, SystemExit included

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 _NO_MODEL = re.compile(
-    r"Loss|Criterion|Config|Abstract|Mixin|PreTrainedModel|PretrainedModel|Trainer|Dataset|Metric|Callback|Exception|Output"
+    r"[Ll]oss|[Cc]riterion|Config|Abstract|Mixin|PreTrainedModel|PretrainedModel|Trainer|Dataset|Metric|Callback|Exception|Output"
 )
 _PART = re.compile(
     r"Block|Layer|Attention|Attn|Head|Embed|Norm|Mlp|MLP|FeedForward|FFN|Encoder|Decoder|Pool|Stem|Residual|Conv|Down|Up|Stage|Cell|Unit"

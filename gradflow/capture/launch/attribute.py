@@ -18,7 +18,7 @@ import torch
 from gradflow.capture.fake import FakeMode, build, fake_mode
 from gradflow.capture.guess.expressions import is_model
 from gradflow.capture.guess.target import model_classes, subject_of
-from gradflow.capture.launch.guessed import Guess, called_with, guess_file, guess_inputs, guess_subject
+from gradflow.capture.launch.guessed import Guess, called_with, guess_file, guess_inputs, guess_subject, weights_notes
 from gradflow.capture.launch.inputs import InputSpec, build_inputs
 from gradflow.capture.launch.job import Job
 from gradflow.capture.launch.main_module import import_file, import_named
@@ -217,9 +217,10 @@ def _audit(model: torch.nn.Module, module: ModuleType, job: Job, target: Target,
     args, kwargs = resized(*_inputs(model, module, job.inputs), job.scale)
     if job.evaluates:
         model.eval()
-    return audit_model(
+    recording = audit_model(
         model, args, kwargs, loss=_loss(module, job.loss), target=target, draws=job.draws, focus=job.focus, fake=mode, name="model"
     )
+    return replace(recording, notes=(*weights_notes(model), *recording.notes))
 
 
 def _inputs(model: torch.nn.Module, module: ModuleType, inputs: tuple[InputSpec, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from gradflow.capture.fake import FakeMode, fake_mode
-from gradflow.capture.guess.attempt import Failure, attempt
+from gradflow.capture.guess.attempt import Failure, attempt, needs_network
 from gradflow.capture.guess.call import Call
 from gradflow.capture.guess.expressions import evaluate, namespace
 from gradflow.capture.guess.made import Made
@@ -25,6 +25,7 @@ from gradflow.capture.guess.search import Deadline, Found, Missed, configuration
 from gradflow.capture.guess.sizes import sizes_of
 from gradflow.capture.guess.subject import Construction, Subject
 from gradflow.capture.guess.target import subjects_of
+from gradflow.capture.guess.unfetched import left_out_of, note_left_out, without_weights
 from gradflow.capture.guess.variants import variants
 from gradflow.capture.launch.inputs import InputSpec, text_of
 from gradflow.capture.surrogate import floats_in
@@ -58,12 +59,18 @@ class Guess:
         failed = "; ".join(f"could not {miss.what} `{miss.name}`: {miss.why}" for miss in self.missed if miss.what != "train")
         audited = f"audited `{type(self.model).__name__}`; {failed}" if failed else ""
         mode = "audited in eval mode: in training mode it does not run with these inputs" if self.call.evaluating else ""
-        return tuple(note for note in (audited, mode) if note)
+        return (*(note for note in (audited, mode) if note), *weights_notes(self.model))
 
     def others(self) -> list[Call]:
         """Further calls that the model takes."""
         construction = Construction(self.attribute)
         return variants(self.model, self.call, sizes_of(self.model, construction), Deadline(_SECONDS_FOR_OTHERS))
+
+
+def weights_notes(model: torch.nn.Module) -> tuple[str, ...]:
+    """What the report says of weights that the model was made without."""
+    without = ", ".join(left_out_of(model))
+    return (f"weights were not loaded, it has those that it is initialised with: {without}",) if without else ()
 
 
 def guess_file(module: ModuleType, seconds: float, stack: contextlib.ExitStack) -> Guess:
@@ -120,7 +127,16 @@ def called_with(function: Callable[..., Any], init: str) -> Any:
         raise UsageError(f"--init {init!r}: expected arguments of a call, as in 'dim=64, depth=2'")
     scope = {**namespace(vars(inspect.getmodule(function) or builtins)), **configuration_classes(function), "Made": Made}
     positional = [evaluate(ast.unparse(value), scope) for value in call.args]
-    return function(*positional, **{entry.arg: evaluate(ast.unparse(entry.value), scope) for entry in call.keywords if entry.arg})
+    named = {entry.arg: evaluate(ast.unparse(entry.value), scope) for entry in call.keywords if entry.arg}
+    try:
+        return function(*positional, **named)
+    except Exception as error:
+        if not needs_network(error):
+            raise
+    with without_weights() as left_out:
+        made = function(*positional, **named)
+    note_left_out(made, left_out)
+    return made
 
 
 def guess_inputs(model: torch.nn.Module, attribute: str, init: str, subject: Subject | None, seconds: float) -> Guess:
