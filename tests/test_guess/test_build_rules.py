@@ -232,6 +232,30 @@ def test_an_argument_that_has_to_be_one_of_several_is_made_one_of_them(load: Loa
     assert "kind='resnet18'" in _built(load, text)
 
 
+@pytest.mark.parametrize(
+    ("check", "expected"),
+    [
+        ("if stride == 16:\n                rates = [1, 6]\n            elif stride == 8:\n                rates = [1, 12]\n"
+         "            else:\n                raise NotImplementedError", "Net(depth=2, stride=8)"),
+        ("sizes = {18: 2, 34: 3}\n            if depth not in sizes:\n                raise ValueError('no such network')",
+         "Net(depth=18, stride=1)"),
+        ("with torch.no_grad():\n                assert depth in (50, 101) and stride == 4", "Net(depth=50, stride=4)"),
+    ],
+)  # fmt: skip
+def test_an_argument_gets_what_the_conditions_before_the_error_compare_it_with(load: Load, check: str, expected: str) -> None:
+    text = f"""
+    class Net(nn.Module):
+        def __init__(self, depth, stride):
+            super().__init__()
+            {check}
+            self.lin = nn.Linear(8, 4)
+
+        def forward(self, x):
+            return self.lin(x)
+    """
+    assert _built(load, text) == expected
+
+
 def test_an_argument_of_the_wrong_kind_becomes_several(load: Load) -> None:
     text = """
     class Net(nn.Module):

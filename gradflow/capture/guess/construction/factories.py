@@ -28,7 +28,8 @@ def _calls(names: Sequence[str], subject: Subject) -> Iterator[Construction]:
     """The smallest first; their own weights are not fetched."""
     needed = {name: required(parameters_of(subject.scope[name])) for name in names}
     for name in sorted(needed, key=lambda name: (len(needed[name]), _size(name), subject.factories.index(name)))[:_MOST]:
-        given = tuple((entry.name, usual_value(entry.name, annotation_of(entry))) for entry in needed[name])
+        words = {word: repr(value) for word, value in subject.words.items() if type(value) is str}
+        given = tuple((entry.name, words.get(entry.name) or usual_value(entry.name, annotation_of(entry))) for entry in needed[name])
         free = tuple(entry for entry in fetch_nothing(subject.scope[name]) if entry[0] not in dict(given))
         yield Construction(name, (*given, *free), f"the file's function `{name}`")
 

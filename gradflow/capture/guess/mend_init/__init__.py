@@ -12,6 +12,7 @@ from gradflow.capture.guess.mend_init import (
     equals,
     fields,
     giants,
+    guards,
     kinds,
     left_out,
     lengths,
@@ -22,7 +23,7 @@ from gradflow.capture.guess.mend_init import (
 )
 from gradflow.capture.guess.subject import Construction, Subject
 
-RULES = (giants, argument_names, passed_on, unset, equals, lengths, parts, fields, left_out, choices, divisors, kinds, others)
+RULES = (giants, argument_names, passed_on, unset, guards, equals, lengths, parts, fields, left_out, choices, divisors, kinds, others)
 
 
 def mended(construction: Construction, failure: Failure, subject: Subject) -> Iterator[Construction]:

@@ -1,0 +1,93 @@
+"""A `raise` or an `assert` stands behind conditions that compare arguments: these are given what they are compared with.
+
+`if depth == 18: ... elif depth == 50: ... else: raise NotImplementedError` wants a depth of 18; `if depth not in BLOCKS: raise ...` one of
+the keys of `BLOCKS`. Reads the file that raised.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from gradflow.capture.guess.attempt import Failure, Spot, attempt
+from gradflow.capture.guess.expressions import evaluate
+from gradflow.capture.guess.subject import Construction, Subject
+
+_MOST_VALUES = 4
+
+
+def mend(construction: Construction, failure: Failure, subject: Subject) -> Iterator[Construction]:
+    """Each argument or field that a condition around the failing line names, with each value that would get past it."""
+    if not failure.own:
+        return
+    spot, given = failure.own[-1], construction.given()
+    paths: dict[str, str] = {}
+    for path in given:
+        paths.setdefault(path.rpartition(".")[2], path)
+    for name, value in dict.fromkeys(_wanted(spot)):
+        path = paths.get(name, "")
+        if path and given[path] != repr(value):
+            yield construction.with_argument(path, repr(value))
+
+
+def _wanted(spot: Spot) -> Iterator[tuple[str, Any]]:
+    """(name, value) for what the conditions around the line of the frame are about, the nearest condition first."""
+    for test, holds in _conditions(_tree(spot.file), spot.line):
+        for node in ast.walk(test):
+            if isinstance(node, ast.Compare) and len(node.ops) == 1:
+                yield from itertools.islice(_values(node, holds, spot), _MOST_VALUES)
+
+
+@functools.lru_cache(maxsize=16)
+def _tree(file: str) -> ast.Module:
+    try:
+        return ast.parse(Path(file).read_text("utf-8", errors="replace"))
+    except (OSError, SyntaxError):
+        return ast.Module([], [])
+
+
+def _conditions(tree: ast.Module, line: int) -> list[tuple[ast.expr, bool]]:
+    """The conditions on the way to a line that raises or asserts, innermost first, each with what it has to be to pass it by."""
+    found: list[tuple[ast.expr, bool]] = []
+    body: list[ast.stmt] = tree.body
+    while True:
+        inside = next((node for node in body if node.lineno <= line <= (node.end_lineno or node.lineno)), None)
+        if inside is None or isinstance(inside, ast.Raise):
+            return found[::-1] if inside is not None else []
+        if isinstance(inside, ast.Assert):
+            return [(inside.test, True), *found[::-1]]
+        if isinstance(inside, ast.If):
+            is_else = bool(inside.orelse) and line >= inside.orelse[0].lineno
+            found.append((inside.test, is_else))
+            body = inside.orelse if is_else else inside.body
+        else:
+            blocks = [getattr(inside, name, []) for name in ("body", "orelse", "finalbody", "handlers")]
+            body = [node for block in blocks for node in block]
+
+
+def _values(node: ast.Compare, holds: bool, spot: Spot) -> Iterator[tuple[str, Any]]:
+    """What makes the comparison come out as it should: the other side of `==`, an entry of what it should be in."""
+    operator, other = node.ops[0], node.comparators[0]
+    wanted = isinstance(operator, (ast.Eq, ast.In)) if holds else isinstance(operator, (ast.NotEq, ast.NotIn))
+    name = _name(node.left)
+    if not wanted or not name:
+        return
+    value, failure = attempt(lambda: evaluate(ast.unparse(other), {**spot.scope, **spot.variables}), 1.0)
+    if failure is not None:
+        return
+    entries = (
+        list(value) if isinstance(operator, (ast.In, ast.NotIn)) and isinstance(value, (dict, list, tuple, set, frozenset)) else [value]
+    )
+    plain = (entry for entry in entries if isinstance(entry, (str, int, float, bool)))
+    yield from ((name, entry) for entry in (sorted(plain, key=repr) if isinstance(value, (set, frozenset)) else plain))
+
+
+def _name(node: ast.expr) -> str:
+    """The argument or field that is compared: `depth`, `self.depth`, `config.depth`, `kind.lower()`."""
+    while isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        node = node.func.value
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
