@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -60,6 +59,9 @@ def _below(folder: Path) -> list[Path]:
 
 def _known_to_git(folder: Path) -> set[Path] | None:
     """The files below `folder` that git does not ignore, None where there is no git or no repository."""
+    # Imported here: one file alone needs no git, and this would be a tenth of what reading it takes.
+    import subprocess
+
     command = ["git", "-C", str(folder), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     try:
         run = subprocess.run(command, capture_output=True, timeout=20, check=False)

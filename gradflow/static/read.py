@@ -15,6 +15,7 @@ from pathlib import Path
 
 from gradflow.graph.site import Site
 from gradflow.notebook_code import as_python
+from gradflow.static.newer_syntax import needed_python
 
 CONTEXT = 3
 """Lines before and after a site that its code frame may show."""
@@ -157,7 +158,9 @@ def parse(text: str) -> ast.Module:
             warnings.simplefilter("ignore")
             return ast.parse(text)
     except SyntaxError as error:
-        raise UnreadableSource(error.msg or "invalid syntax", error.lineno or 1, error.offset or 1) from error
+        line = error.lineno or 1
+        needed = needed_python("".join(text.split("\n")[line - 1 : line]))
+        raise UnreadableSource("; ".join(filter(None, [error.msg or "invalid syntax", needed])), line, error.offset or 1) from error
     except (ValueError, RecursionError, MemoryError) as error:
         raise UnreadableSource(f"cannot be parsed: {error}") from error
 

@@ -21,6 +21,7 @@ from gradflow.report import Finding
 from gradflow.static.analyse import analyse
 from gradflow.static.classes import Hierarchy
 from gradflow.static.names import Package
+from gradflow.static.newer_syntax import needed_python
 from gradflow.static.read import parse_source
 from gradflow.static.relevance import Relevance
 
@@ -339,8 +340,18 @@ VERSIONED = [(version, name) for version, texts in SYNTAX.items() for name in te
 
 @pytest.mark.parametrize(("version", "name"), VERSIONED, ids=[f"{major}.{minor} {name}" for (major, minor), name in VERSIONED])
 def test_the_syntax_of_each_python_is_followed_or_is_one_finding(version: tuple[int, int], name: str, tmp_path: Path) -> None:
-    expected = ["GF101"] if sys.version_info >= version else ["GF000"]
-    assert codes_of(model(SYNTAX[version][name]), tmp_path) == expected
+    text = model(SYNTAX[version][name])
+    if sys.version_info >= version:
+        assert codes_of(text, tmp_path) == ["GF101"]
+        return
+    (finding,) = findings_of(text, tmp_path)
+    assert finding.code == "GF000"
+    assert finding.message.endswith(f"needs Python {version[0]}.{version[1]}, and this is {sys.version_info[0]}.{sys.version_info[1]}")
+
+
+@pytest.mark.parametrize("line", ["print 'a'", "except ValueError, error:", 'f"{x"', "def f(:", "type = (", "values = [*a", 'f"{' * 9999])
+def test_a_line_with_nothing_new_in_it_is_not_said_to_need_another_python(line: str) -> None:
+    assert not needed_python(line)
 
 
 def test_the_end_of_a_file_that_stops_in_the_middle_is_one_finding(tmp_path: Path) -> None:

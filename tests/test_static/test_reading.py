@@ -19,7 +19,7 @@ from gradflow.static.classes import Hierarchy
 from gradflow.static.files import files_of
 from gradflow.static.lint import Lookout, lint_paths
 from gradflow.static.names import Package
-from gradflow.static.parallel import Read
+from gradflow.static.parallel import Read, Reader
 from gradflow.static.read import UnreadableSource, decode, parse_source
 from gradflow.static.relevance import Relevance
 
@@ -205,3 +205,47 @@ def test_the_collector_of_cycles_is_as_it_was_after_linting(tmp_path: Path) -> N
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+def test_a_reader_with_room_for_one_file_finds_what_one_with_room_for_all_finds(tmp_path: Path) -> None:
+    (tmp_path / "__init__.py").write_text("", "utf-8")
+    (tmp_path / "z_base.py").write_text("def through(layer, x):\n    return layer(x).detach()\n", "utf-8")
+    forward = "\n    def forward(self, x):\n        return self.lin2(through(self.lin1, self.lin0(x)))"
+    for name in "abcd":
+        (tmp_path / f"{name}.py").write_text(model(forward, before="from .z_base import through"), "utf-8")
+    files = [(path, path.read_bytes()) for path in files_of([tmp_path])]
+    small, large = Reader(1).read_all(files), Reader().read_all(files)
+    assert small == large
+    assert [len(result.drafts) for result in small.results] == [0, 1, 1, 1, 1, 0]
+
+
+def test_what_is_let_go_is_all_but_what_several_files_import_and_what_these_import() -> None:
+    package = Package(str)
+    modules = {name: package.add(parse_source(b"import torch\n", name, name)) for name in ("a", "b", "c", "d", "e")}
+    modules["a"].opened |= {"c", "d"}
+    modules["b"].opened |= {"c"}
+    modules["c"].opened |= {"e"}
+    kept = package.forget(1000)
+    assert [source.path for source in kept] == ["c", "e"]
+    assert all(source.tree is not None for source in kept)
+    assert (modules["d"].source.tree, package.size, list(package.modules)) == (None, 0, [])
+
+
+def test_the_code_of_a_function_is_without_the_examples_in_its_docstring() -> None:
+    text = 'class A:\n    def f(self, x):\n        """\n        >>> x.detach()\n        """\n        return x.item()\n'
+    text += '    def g(self): "x.data"; return 1\n'
+    source = parse_source(text.encode(), "a.py", "a.py")
+    assert source.tree is not None
+    owner = source.tree.body[0]
+    assert isinstance(owner, ast.ClassDef)
+    assert [source.code(node) for node in owner.body] == [
+        "    def f(self, x):\n        return x.item()",
+        '    def g(self): "x.data"; return 1',
+    ]
+
+
+def test_assignments_are_counted_by_name_with_and_without_a_point() -> None:
+    text = "class A:\n    on = True\n    only = 1\n    def f(self):\n        self.on: bool = False\n"
+    text += "        self.on == 1\n        b.on=g(on=2)\n"
+    source = parse_source(text.encode(), "a.py", "a.py")
+    assert (source.assigned("on"), source.assigned(".on"), source.assigned("onl")) == (1, 2, 0)

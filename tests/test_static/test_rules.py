@@ -6,8 +6,13 @@ from pathlib import Path
 
 import pytest
 from read_files import codes_of, findings_of
+from rewritings import model
 
 from gradflow.report import Severity
+from gradflow.static.classes import Hierarchy
+from gradflow.static.names import Function, Package
+from gradflow.static.read import parse_source
+from gradflow.static.relevance import Relevance
 
 HEAD = "import copy\nimport torch\nimport torch.nn as nn\nimport torch.nn.functional as F\nfrom torch.autograd import Function, Variable\n"
 
@@ -313,3 +318,25 @@ def test_a_choice_that_is_only_handed_out_beside_what_learns_is_info(tmp_path: P
     assert finding.severity is Severity.INFO and "may be cut off" in finding.message
     assert codes_of(module(layers, "return self.out(x) * (self.gate(x) > 0)"), tmp_path) == ["GF101"]
     assert codes_of(module(layers, "return self.out(self.gate(x).argmax(-1).float())"), tmp_path) == ["GF101"]
+
+
+@pytest.mark.parametrize(("name", "codes"), [("save_table", ["GF101"]), ("from_pretrained", ["GF101"]), ("auxiliary_loss", [])])
+def test_a_method_that_stores_or_fetches_weights_does_not_train_them(name: str, codes: list[str], tmp_path: Path) -> None:
+    methods = f"""
+    def forward(self, x):
+        return self.lin2(self.lin1(self.lin0(x)).detach())
+    def {name}(self, x):
+        return self.lin1(self.lin0(x))"""
+    assert codes_of(model(methods), tmp_path) == codes
+
+
+def test_a_function_that_a_comment_names_is_not_handed_on() -> None:
+    text = "import torch\ndef f(x):\n    with torch.no_grad():\n        return x + 1\n"
+    text += "def g(x):\n    # as f does\n    return x\ndef h(x):\n    return map(f, x)\n"
+    file = Package(str).add(parse_source(text.encode(), "a.py", "a.py"))
+    relevance = Relevance(Hierarchy(Package(str)))
+    found = {name: file.names[name] for name in ("g", "h")}
+    assert {name: relevance.named(entry.node, file).region for name, entry in found.items() if isinstance(entry, Function)} == {
+        "g": False,
+        "h": True,
+    }
