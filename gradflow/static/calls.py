@@ -236,6 +236,7 @@ class Calls(Functions):
             value = arguments.get(1, "module") or arguments.get(1, "param") or arguments.get(1, "tensor") or NOTHING
             place = (thing.key, str(text))
             self.heap[place] = join(self.heap[place], value) if place in self.heap else value
+            self.added |= self.flow(value).every
             return NOTHING
         if name in ("forward", "__call__"):
             return self._call_thing(thing, arguments, node)
@@ -317,8 +318,10 @@ def _is_none(node: ast.expr) -> bool:
 
 
 def _pattern(node: ast.Call) -> str:
-    """The name that an f-string or a sum begins with, and `*`."""
+    """The name that an f-string, a format or a sum begins with, and `*`."""
     name = node.args[0] if node.args else None
+    if isinstance(name, ast.Call) and isinstance(name.func, ast.Attribute) and name.func.attr == "format":
+        name = ast.BinOp(name.func.value, ast.Mod(), ast.Tuple(name.args))
     if isinstance(name, ast.JoinedStr):
         return re.sub(r"\*.*\*", "*", "".join(str(part.value) if isinstance(part, ast.Constant) else "*" for part in name.values))
     if isinstance(name, ast.BinOp) and isinstance(name.left, ast.Constant) and isinstance(name.left.value, str):

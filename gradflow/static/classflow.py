@@ -121,7 +121,9 @@ def _run(machine: Interpreter, thing: Thing) -> ClassFlow:
     """What the methods of the object let through."""
     lineage = machine.hierarchy.lineage(thing.owner)
     result = ClassFlow(thing.owner, lineage, machine.units, machine.cuts, strangers=bool(lineage.strangers))
-    result.hidden = [unit for unit in machine.units if unit.hidden and not unit.registered and unit.known]
+    added = {number for number in range(len(machine.units)) if machine.added >> number & 1}
+    hidden = [unit for number, unit in enumerate(machine.units) if unit.hidden and number not in added]
+    result.hidden = [unit for unit in hidden if unit.known and not unit.registered]
     _run_methods(machine, thing, result)
     return result
 

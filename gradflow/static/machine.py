@@ -205,7 +205,7 @@ class Machine:
         self._unit_numbers: dict[Any, int] = {}
         self.escaped = 0
         self.frozen = 0
-        self.written = 0
+        self.written = self.added = 0
         self.unclear = 0
         self.ran: set[int] = set()
         self.inside: dict[int, int] = {}
