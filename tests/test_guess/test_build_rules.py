@@ -6,6 +6,7 @@ import pytest
 from model_files import Load
 
 from gradflow.capture.guess.compared import Told, compared_words
+from gradflow.capture.guess.construction.called import stored_and_called
 from gradflow.capture.guess.made import made_with
 from gradflow.capture.guess.search import Deadline, Found, Missed, find
 from gradflow.capture.guess.subject import Construction
@@ -84,6 +85,50 @@ def test_an_encoder_that_the_file_does_not_define_is_a_stand_in(load: Load) -> N
             return self.head(self.encoder(images).flatten(1))
     """
     assert _built(load, text) == "Probe(encoder=nn.Sequential(nn.Conv2d(3, 64, 3, 2, 1), nn.ReLU()))"
+
+
+def test_what_is_stored_and_called_is_a_model_also_where_its_fields_are_read(load: Load) -> None:
+    text = """
+    class Layers(nn.Module):
+        def __init__(self, **kwargs):
+            super().__init__()
+            assert "depth" in kwargs, "`depth` must be passed in for `Layers`"
+            self.dim = 8
+            self.lin = nn.Linear(8, 8)
+
+        def forward(self, x):
+            return self.lin(x)
+
+
+    class DecoderLayers(Layers):
+        pass
+
+
+    class Wrapper(nn.Module):
+        def __init__(self, inner: Layers, chain=None):
+            super().__init__()
+            self.inner, self.chain = inner, chain
+            self.emb = nn.Embedding(16, inner.dim)
+
+        def forward(self, x):
+            return self.inner(self.emb(x))
+
+
+    class LanguageModel(nn.Module):
+        def __init__(self, wrapped):
+            super().__init__()
+            self.wrapped = wrapped
+            self.width = wrapped.emb.embedding_dim
+
+        def forward(self, tokens):
+            return self.wrapped(tokens)
+    """
+    module = load(text)
+    assert stored_and_called(module.LanguageModel) == {"wrapped"}
+    subject = next(subject for subject in subjects_of(module) if subject.name == "LanguageModel")
+    found = find(subject, Deadline(20))
+    assert isinstance(found, Found), found
+    assert found.construction.text == "LanguageModel(wrapped=Wrapper(inner=Layers(depth=2)))"
 
 
 def test_a_dictionary_of_sizes_in_the_file_is_made_small(load: Load) -> None:

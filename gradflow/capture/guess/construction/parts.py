@@ -10,11 +10,13 @@ import importlib
 import importlib.util
 import inspect
 import re
+import sys
 from collections.abc import Iterator
 
 import torch
 
 from gradflow.capture.guess.attempt import attempt
+from gradflow.capture.guess.construction.called import stored_and_called
 from gradflow.capture.guess.expressions import namespace
 from gradflow.capture.guess.subject import Construction, Subject, parameters_of, required
 from gradflow.capture.guess.usual import annotation_of, usual_value
@@ -29,6 +31,8 @@ _MODEL = re.compile(
 _CLASS = re.compile(
     r"^(?!n_|num_|in_|out_)(?:(\w+_)?(block|unit|cell|layer|bottleneck)(_(class|type|cls|fn|layer|func))?$|base_encoder$|\w+_(class|cls)$)"
 )
+_FUNCTION = re.compile(r"act|norm|loss|criterion|_fn$|^fn$|func|transform|pool|sampl")
+"""What is called and more often a function, or a layer that is made without arguments."""
 _BLOCK = re.compile(r"Block|Bottleneck|Unit|Cell|Layer")
 _STAND_INS = (
     "nn.Sequential(nn.Conv2d(3, 64, 3, 2, 1), nn.ReLU())",
@@ -61,7 +65,7 @@ def propose(subject: Subject) -> Iterator[Construction]:
 def candidates(name: str, annotation: str, subject: Subject) -> Iterator[str]:
     """The models, or the classes of models, that argument `name` may mean; nothing where it means neither."""
     others = _others(subject)
-    named = [other for other in others if re.search(rf"\b{other}\b", annotation)]
+    named = [other for other in others if re.search(rf"\b{other}\b", annotation)] or _of_the_kind(annotation, others, subject)
     wants_class = re.match(r"(typing\.)?(type|Type)\[", annotation) is not None
     if named:
         yield from (other if wants_class else f"<{other}>" for other in named)
@@ -70,7 +74,11 @@ def candidates(name: str, annotation: str, subject: Subject) -> Iterator[str]:
         if name.startswith("base_") and importlib.util.find_spec("torchvision") is not None:
             yield "__import__('torchvision').models.resnet18"
         yield from _CLASS_STAND_INS
-    elif (_MODEL.search(name) and annotation in ("", "Module")) or re.search(r"nn\.Module|^Module$", annotation):
+    elif (
+        (_MODEL.search(name) and annotation in ("", "Module"))
+        or re.search(r"nn\.Module|^Module$", annotation)
+        or (_is_model(annotation, subject) or (not annotation and name in stored_and_called(subject.cls) and not _FUNCTION.search(name)))
+    ):
         alike = [other for other in others if _alike(name, other)]
         is_whole = re.search(r"model|net|encoder|backbone", name) is not None
         whole = [other for other in others if is_whole and not _BLOCK.search(other) and other not in alike]
@@ -78,6 +86,27 @@ def candidates(name: str, annotation: str, subject: Subject) -> Iterator[str]:
         found = [*alike, *_of_the_package(name, subject, imports=not alike and not whole), *whole]
         yield from (f"<{other}>" for other in found[:_MOST])
         yield from _STAND_INS
+        if not found:
+            yield from (f"<{other}>" for other in others[:_MOST] if not _BLOCK.search(other))
+
+
+def _annotated_class(annotation: str, subject: Subject) -> type | None:
+    """The class of models that an annotation names in the module of the class itself, which need not be the one that uses it."""
+    scope = {**vars(sys.modules.get(subject.cls.__module__, sys)), **subject.scope}
+    found = (scope.get(word) for word in re.findall(r"[A-Za-z_]\w*", annotation))
+    return next(
+        (value for value in found if inspect.isclass(value) and issubclass(value, torch.nn.Module) and value is not torch.nn.Module), None
+    )
+
+
+def _is_model(annotation: str, subject: Subject) -> bool:
+    return _annotated_class(annotation, subject) is not None
+
+
+def _of_the_kind(annotation: str, others: list[str], subject: Subject) -> list[str]:
+    """Those of the classes that are of the kind that the annotation names, where it is not known by name here."""
+    kind = _annotated_class(annotation, subject)
+    return [other for other in others if kind is not None and issubclass(subject.scope[other], kind)]
 
 
 def _others(subject: Subject) -> list[str]:

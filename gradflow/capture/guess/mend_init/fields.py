@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from gradflow.capture.guess.attempt import Failure
+from gradflow.capture.guess.construction.called import stored_and_called
 from gradflow.capture.guess.mend_init.blamed import blamed_arguments
 from gradflow.capture.guess.subject import Construction, Subject
 
@@ -17,6 +18,7 @@ def mend(construction: Construction, failure: Failure, subject: Subject) -> Iter
     if not found and not (subscript and re.search(r"\[['\"]\w+['\"]\]", failure.spots[-1].text if failure.spots else "")):
         return
     text = failure.spots[-1].text if failure.spots else ""
+    called = stored_and_called(subject.cls)  # these are models: an object made up as it is read could not be called
     for name in blamed_arguments(construction, failure):
         given = construction.given()[name]
         if given.startswith("Made("):
@@ -25,5 +27,5 @@ def mend(construction: Construction, failure: Failure, subject: Subject) -> Iter
                 separator = ", " if given != "Made()" else ""
                 if f"{field}=" not in given:
                     yield construction.with_argument(name, f"{given[:-1]}{separator}{field}=Made())")
-        elif not given.endswith(")") or given.startswith("("):
+        elif (not given.endswith(")") or given.startswith("(")) and name not in called:
             yield construction.with_argument(name, "Made()")

@@ -14,7 +14,7 @@ from gradflow.capture.guess.usual import annotation_of
 _NO_MODEL = re.compile(
     r"object is not callable|is not a Module subclass|cannot assign|object has no attribute|could not be built|has no attribute"
 )
-_MOST = 6
+_MOST = 8
 
 
 def mend(construction: Construction, failure: Failure, subject: Subject) -> Iterator[Construction]:

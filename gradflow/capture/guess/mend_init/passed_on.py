@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from gradflow.capture.guess.attempt import Failure
 from gradflow.capture.guess.construction.parts import candidates
 from gradflow.capture.guess.mend_init.argument_names import MISSING, is_misnamed
+from gradflow.capture.guess.mend_init.unset import UNSET
 from gradflow.capture.guess.subject import Construction, Subject, parameters_of
-from gradflow.capture.guess.usual import usual_value
+from gradflow.capture.guess.usual import tells_something, usual_value
 
 _HANDED = re.compile(r"\*\*\s*(\w+)")
 _NAME = re.compile(r"_?(kw|kwargs|args|params|opts|options|config|cfg|dict)$")
@@ -18,8 +19,8 @@ _NAME = re.compile(r"_?(kw|kwargs|args|params|opts|options|config|cfg|dict)$")
 
 def mend(construction: Construction, failure: Failure, subject: Subject) -> Iterator[Construction]:
     """The missing ones, with the prefix that the handed dict is named after; else by their own names."""
-    parameters = parameters_of(subject.scope.get(construction.callee)).values()
-    free = next((entry.name for entry in parameters if entry.kind is inspect.Parameter.VAR_KEYWORD), "")
+    parameters = parameters_of(subject.scope.get(construction.callee))
+    free = next((entry.name for entry in parameters.values() if entry.kind is inspect.Parameter.VAR_KEYWORD), "")
     if not free or not failure.own or is_misnamed(construction, failure):
         return
     text = failure.own[-1].text
@@ -27,6 +28,8 @@ def mend(construction: Construction, failure: Failure, subject: Subject) -> Iter
     names = re.findall(r"'(\w+)'", missing[1]) if missing else []
     if isinstance(failure.error, KeyError) and re.search(rf"\b{free}(\[|\.pop\()\s*['\"]{failure.error.args[0]}['\"]", text):
         names = [str(failure.error.args[0])]
+    if not names and UNSET.search(failure.message):
+        names = [name for name in re.findall(r"[`'\"](\w+)[`'\"]", failure.message) if name not in parameters and tells_something(name)]
     stems = [_NAME.sub("", word) for word in _HANDED.findall(text)] if missing else []
     for prefix in dict.fromkeys([*(f"{stem}_" for stem in stems if stem), ""]) if names else ():
         new = construction

@@ -13,14 +13,15 @@ from gradflow.capture.guess.subject import Construction, Subject, parameters_of
 from gradflow.capture.guess.usual import annotation_of, tells_something, usual_value
 
 _NONE = re.compile(r"NoneType|\bNone\b")
-_UNSET = re.compile(r"(must|has to|have to|need to|should|please) (be )?(define|specif|provide|set|given|pass|suppl)", re.IGNORECASE)
+UNSET = re.compile(r"(must|has to|have to|need to|should|please) (be )?(define|specif|provide|set|given|pass|suppl)", re.IGNORECASE)
+"""A message that asks for an argument."""
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _READ = re.compile(r"((?:self\.)?\w+)\.(\w+)")
 
 
 def mend(construction: Construction, failure: Failure, subject: Subject) -> Iterator[Construction]:
     """Those that the failing line reads, together; where there are none, those of the line that called it, and so on outwards."""
-    if not _NONE.search(failure.message) and not _UNSET.search(failure.message):
+    if not _NONE.search(failure.message) and not UNSET.search(failure.message):
         return
     yield from _arguments(construction, failure, subject)
     for spot in reversed(failure.own):
