@@ -135,7 +135,8 @@ SILENT = {
     + "        self.lin = nn.Linear(width, size)\n\n    def forward(self, x):\n        return self.lin(x)\n\n"
     + "class Net(nn.Module):\n    def __init__(self, n, width, size):\n        super().__init__()\n        a, b, c, d = [], [], [], []\n"
     + "        ahead = True\n        for i in range(n):\n            for held in (a, b, c, d):\n"
-    + "                cell = Cell(width, size, ahead)\n                self.add_module('cell_{}'.format(i), cell)\n                held.append(cell)\n"
+    + "                cell = Cell(width, size, ahead)\n                self.add_module('cell_{}'.format(i), cell)\n"
+    + "                held.append(cell)\n"
     + "            width, ahead = size, not ahead\n        self.a, self.b, self.c, self.d = a, b, c, d\n\n    def forward(self, x):\n"
     + "        for cell in self.a + self.b + self.c + self.d:\n            x = cell(x)\n        return x\n",
     "a layer that a decorator keeps": HEAD
