@@ -29,10 +29,10 @@ class Branches(Calls):
         before, met = self.snapshot(), self.cuts_met
         ends = []
         if self.run(node.body):
-            ends.append(self.snapshot())
+            ends.append(self.taken())
         self.restore(before)
         if self.run(node.orelse):
-            ends.append(self.snapshot())
+            ends.append(self.taken())
         if self.cuts_met > met:
             self.note_flag(node.test)
         return self._meet(ends)
@@ -138,7 +138,7 @@ class Branches(Calls):
             self.frame.breaks, self.frame.continues = [], []
             self.restore(before.copy())
             head()  # type: ignore[operator]
-            ends = [self.snapshot()] if self.run(node.body) else []
+            ends = [self.taken()] if self.run(node.body) else []
             last = merge_all([*ends, *self.frame.continues])
             out = self.frame.breaks
             after = merge(before, last)
@@ -194,7 +194,7 @@ def _counts_argument(iterated: ast.expr, function: ast.AST | None) -> bool:
     """Whether a loop runs as often as an argument of the function says, which may be never."""
     if not isinstance(iterated, ast.Call) or not isinstance(iterated.func, ast.Name) or iterated.func.id != "range":
         return False
-    if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+    if not isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
         return False
     spec = function.args
     given = {entry.arg for entry in (*spec.posonlyargs, *spec.args, *spec.kwonlyargs)} - {"self"}

@@ -89,7 +89,7 @@ class Callees:
         if isinstance(found, Assigned):
             text = "" if isinstance(found.value, ast.Constant) else ast.unparse(found.value)
             return Callee(region=bool(SWITCHED.search(text)), everything=cut_words(frozenset(TOKEN.findall(text)), text))
-        if not isinstance(found, Function | Class):
+        if not isinstance(found, (Function, Class)):
             return Callee()
         if id(found.node) not in self._callees:
             self._callees[id(found.node)] = Callee()

@@ -203,14 +203,14 @@ class Calls(Functions):
             return self._class_method(what.owner, name, arguments, node)
         if isinstance(what, Choice):
             return join_all(self._method(entry, name, arguments, node) for entry in what.members if not isinstance(entry.what, Const))
-        if isinstance(what, Container | Items | Each):
+        if isinstance(what, (Container, Items, Each)):
             member = self.member(base, name)
             if member is not None:
                 return self.call(member, arguments, node)
             value = self.container_method(base, name, arguments)
             if value is not None:
                 return value
-        if isinstance(what, Unit | Layers | Container):
+        if isinstance(what, (Unit, Layers, Container)):
             if name in ("forward", "__call__"):
                 return self.call(base, arguments, node)
             return self.module_method(base, name, arguments, node, target)
@@ -222,7 +222,7 @@ class Calls(Functions):
             return NOTHING
         if isinstance(what, Stateless) and not what.name.startswith("torch."):
             return self.call(base, arguments, node) if name in ("forward", "__call__") else base
-        if isinstance(what, Bound | Wrapped | Partial) and name in ("__call__", "__func__"):
+        if isinstance(what, (Bound, Wrapped, Partial)) and name in ("__call__", "__func__"):
             return self.call(base, arguments, node)
         return self.tensor_method(base, name, arguments, node, target)
 

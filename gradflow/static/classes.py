@@ -141,6 +141,6 @@ def resolve(package: Package, module: Module, expression: ast.expr) -> object:
         return package.lookup(module, expression.id)
     if isinstance(expression, ast.Attribute):
         owner = resolve(package, module, expression.value)
-        if isinstance(owner, Module | str):
+        if isinstance(owner, (Module, str)):
             return package.member(owner, expression.attr)
     return None

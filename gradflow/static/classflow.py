@@ -187,7 +187,7 @@ def _live_at_end(machine: Interpreter, frame: Frame, first: Heap) -> int:
 
 
 def _is_model_part(value: Value) -> bool:
-    return isinstance(value.what, Unit | Layers | Thing)
+    return isinstance(value.what, (Unit, Layers, Thing))
 
 
 def _live_elsewhere(machine: Interpreter, thing: Thing, first: Heap) -> int:
@@ -266,7 +266,7 @@ def _name_units(machine: Interpreter, value: Value, path: str, *, hidden: bool, 
         inside = hidden or not what.registered
         content = machine.heap.get(what.key, Value()).what
         _name_members(machine, content, path, hidden=inside, depth=depth)
-    elif isinstance(what, Items | Each):
+    elif isinstance(what, (Items, Each)):
         _name_members(machine, what, path, hidden=True, depth=depth)
     elif isinstance(what, Choice):
         for member in what.members:

@@ -105,7 +105,7 @@ class Expressions(Flows):
             return Value(0, (), Qualified(found))
         if isinstance(found, Module):
             return Value(0, (), found)
-        if isinstance(found, Assigned) and isinstance(found.value, ast.Constant | ast.Name | ast.Attribute | ast.Call | ast.Lambda):
+        if isinstance(found, Assigned) and isinstance(found.value, (ast.Constant, ast.Name, ast.Attribute, ast.Call, ast.Lambda)):
             return self._at_top_level(found)
         return NOTHING
 
@@ -150,14 +150,14 @@ class Expressions(Flows):
             return join_all(self.attribute(entry, name, node) for entry in what.members)
         if name in WITHOUT_VALUES_ATTRIBUTES:
             return NOTHING
-        if isinstance(what, Container | Items):
+        if isinstance(what, (Container, Items)):
             member = self.member(base, name)
             if member is not None:
                 return member
-        if isinstance(what, Container | Items | Layers | Each | MethodOf | Bound | Wrapped) or name in TAKEN_AS_METHODS:
+        if isinstance(what, (Container, Items, Layers, Each, MethodOf, Bound, Wrapped)) or name in TAKEN_AS_METHODS:
             return Value(0, (), MethodOf(base, name))
         flow = self.flow(base)
-        leaf = isinstance(what, Unit | Leaf)
+        leaf = isinstance(what, (Unit, Leaf))
         if name == "data":
             flow = self.cut(flow, CutReason.DATA, node)
         return Value(flow.live, flow.cuts, Leaf()) if leaf else flow
@@ -170,12 +170,12 @@ class Expressions(Flows):
         method = lineage.method(name)
         if method is not None:
             owner, node = method
-            if any(last_name(entry) in ("property", "cached_property") for entry in node.decorator_list):
+            decorators = {last_name(entry) for entry in node.decorator_list}
+            if "property" in decorators or "cached_property" in decorators:
                 return self.run_method(thing, name, ()) or NOTHING
-            static = any(last_name(entry) == "staticmethod" for entry in node.decorator_list)
-            return Value(0, (), Bound(node, owner.module, None if static else thing, None, owner))
+            return Value(0, (), Bound(node, owner.module, None if "staticmethod" in decorators else thing, None, owner))
         constant = lineage.constant(name)
-        if constant is not None and isinstance(constant[1], ast.Constant | ast.Name | ast.Attribute | ast.Call | ast.Lambda):
+        if constant is not None and isinstance(constant[1], (ast.Constant, ast.Name, ast.Attribute, ast.Call, ast.Lambda)):
             if isinstance(constant[1], ast.Constant) and self._set_elsewhere(thing, name):
                 return NOTHING
             return self._at_top_level(Assigned(constant[1], constant[0].module))
@@ -195,7 +195,7 @@ class Expressions(Flows):
         if name == "apply" and lineage.is_function:
             return Value(0, (), MethodOf(Value(0, (), ClassValue(owner)), "apply"))
         constant = lineage.constant(name)
-        if constant is not None and isinstance(constant[1], ast.Constant | ast.Attribute | ast.Call | ast.Lambda):
+        if constant is not None and isinstance(constant[1], (ast.Constant, ast.Attribute, ast.Call, ast.Lambda)):
             return self._at_top_level(Assigned(constant[1], constant[0].module))
         return NOTHING
 
@@ -251,10 +251,10 @@ class Expressions(Flows):
             return self.evaluate(node.body if truth else node.orelse)
         before, met = self.snapshot(), self.cuts_met
         one = self.evaluate(node.body)
-        after: State | None = self.snapshot()
+        after: State | None = self.taken()
         self.restore(before)
         other = self.evaluate(node.orelse)
-        after = merge(after, self.snapshot())
+        after = merge(after, self.taken())
         assert after is not None
         self.restore(after)
         if self.cuts_met > met:
@@ -366,19 +366,19 @@ class Expressions(Flows):
             if member is not None:
                 return member
         what = base.what
-        if isinstance(what, Container | Items | Each | Layers):
+        if isinstance(what, (Container, Items, Each, Layers)):
             if isinstance(node.slice, ast.Slice):
                 part = self._part(base, node.slice)
                 if part is not None:
                     return part
                 return base if isinstance(what, Layers) else Value(0, (), Each(self.element(base)))
             content = self.heap.get(what.key, NOTHING) if isinstance(what, Container) else base
-            inner = join_all(members_of(content.what)) if isinstance(content.what, Items | Each) else self.element(base)
+            inner = join_all(members_of(content.what)) if isinstance(content.what, (Items, Each)) else self.element(base)
             return inner if inner.what is not None else self.maybe_computed(inner)
         if isinstance(what, Choice):
             return join_all(self.element(entry) for entry in what.members)
         flow = self.maybe_computed(blend([self.flow(base), self.flow(index)]))
-        return Value(flow.live, flow.cuts, Leaf()) if isinstance(what, Leaf | Unit) and flow.every else flow
+        return Value(flow.live, flow.cuts, Leaf()) if isinstance(what, (Leaf, Unit)) and flow.every else flow
 
 
 def _makes_context(node: ast.Call) -> bool:

@@ -103,7 +103,7 @@ class Flows(Machine):
     def parts(self, value: Value) -> tuple[Value, ...]:
         """The members of a container or tuple, none where it is empty; else what iterating yields."""
         content = self.heap.get(value.what.key, NOTHING) if isinstance(value.what, Container) else value
-        return members_of(content.what) if isinstance(content.what, Items | Each) else (self.element(value),)
+        return members_of(content.what) if isinstance(content.what, (Items, Each)) else (self.element(value),)
 
     def together(self, one: Value, other: Value) -> Items | Each:
         """The content of one after the other."""
@@ -130,7 +130,7 @@ class Flows(Machine):
         if isinstance(what, Items) and what.keys is not None and key in what.keys:
             return _at(what.members, what.keys.index(key))
         if (
-            isinstance(what, Items | Layers)
+            isinstance(what, (Items, Layers))
             and isinstance(key, int)
             and not isinstance(key, bool)
             and -len(what.members) <= key < len(what.members)

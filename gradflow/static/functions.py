@@ -81,7 +81,7 @@ class Functions(TorchCalls):
         self.loops = loops
         value = self._returned(frame)
         self.pending = 0
-        if any(name in GRAD_DECORATORS for _, name in decorators):
+        if decorators and any(name in GRAD_DECORATORS for _, name in decorators):
             self.mode = mode
         if frame.yields and any(name in ("contextmanager", "asynccontextmanager") for _, name in decorators):
             self.mode = mode
@@ -153,7 +153,7 @@ class Functions(TorchCalls):
     def _may_switch(self, entry: ast.expr, module: Module) -> bool:
         """Whether the source of a decorator has a word in it that stops gradients."""
         found = resolve(self.package, module, entry.func if isinstance(entry, ast.Call) else entry)
-        return isinstance(found, Function | Class) and self.relevance.switches(found)
+        return isinstance(found, (Function, Class)) and self.relevance.switches(found)
 
     def _mode_inside(self, thing: Thing) -> int:
         """The mode of gradients in a block that `thing` opens."""

@@ -75,11 +75,11 @@ class Interpreter(Branches):
         if isinstance(old.what, Container):
             self.heap[old.what.key] = Value(0, (), self.together(old, new))
             return True
-        if isinstance(old.what, Items) or (isinstance(new.what, Items | Container) and old.what is None):
+        if isinstance(old.what, Items) or (isinstance(new.what, (Items, Container)) and old.what is None):
             self.assign(node.target, Value(0, (), Each(join(self.element(old), self.element(new)))))
             return True
         value = self.computed(blend([self.flow(old), self.flow(new)]))
-        if isinstance(old.what, Leaf | Unit):
+        if isinstance(old.what, (Leaf, Unit)):
             self.written |= 0 if self.building else self.flow(old).every
             return True
         if isinstance(node.target, ast.Subscript):
@@ -137,7 +137,7 @@ class Interpreter(Branches):
             self._assign_name(target.id, value)
         elif isinstance(target, ast.Attribute):
             self._assign_attribute(target, value)
-        elif isinstance(target, ast.Tuple | ast.List):
+        elif isinstance(target, (ast.Tuple, ast.List)):
             self._unpack(target.elts, value)
         elif isinstance(target, ast.Starred):
             self.assign(target.value, Value(0, (), Each(self.element(value))))
@@ -190,7 +190,7 @@ class Interpreter(Branches):
             else:
                 self.heap[base.what.key] = Value(0, (), Each(join_all([*members_of(content), value])))
             return
-        if isinstance(base.what, Leaf | Unit):
+        if isinstance(base.what, (Leaf, Unit)):
             self.written |= 0 if self.building else self.flow(base).every
             return
         if isinstance(index.what, Const) and isinstance(index.what.value, str):
@@ -203,7 +203,7 @@ class Interpreter(Branches):
             value = self.heap.get(what.key, NOTHING)
             what = value.what
         starred = any(isinstance(entry, ast.Starred) for entry in targets)
-        if isinstance(what, Items | Layers) and len(what.members) == len(targets) and not starred:
+        if isinstance(what, (Items, Layers)) and len(what.members) == len(targets) and not starred:
             for target, member in zip(targets, what.members, strict=True):
                 self.assign(target, member)
             return

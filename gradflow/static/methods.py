@@ -94,18 +94,18 @@ class Methods(Expressions):
     def mutate(self, target: ast.expr, value: Value) -> None:
         """Something of `value` was written into what `target` names."""
         root = target
-        while isinstance(root, ast.Subscript | ast.Attribute | ast.Call | ast.Starred):
+        while isinstance(root, (ast.Subscript, ast.Attribute, ast.Call, ast.Starred)):
             if isinstance(root, ast.Attribute) and isinstance(root.value, ast.Name) and isinstance(self.evaluate(root.value).what, Thing):
                 break
             root = root.func if isinstance(root, ast.Call) else root.value
-        if not isinstance(root, ast.Name | ast.Attribute):
+        if not isinstance(root, (ast.Name, ast.Attribute)):
             return
         old = self.evaluate(root)
         if isinstance(old.what, Container):
             content = self.heap.get(old.what.key, NOTHING)
             self.heap[old.what.key] = Value(0, (), Each(join(self.element(content), value)))
             return
-        new = Value(*blend([old, value])[:2], old.what if isinstance(old.what, Unit | Leaf | Thing | Stateless) else None)
+        new = Value(*blend([old, value])[:2], old.what if isinstance(old.what, (Unit, Leaf, Thing, Stateless)) else None)
         aliases = [name for name, other in self.frame.env.items() if other is old and old.every]
         self.assign(root, new)
         for name in aliases:
@@ -223,7 +223,7 @@ class Methods(Expressions):
 
     def assign_over(self, target: ast.expr, value: Value) -> None:
         """`target` was changed in place, and is `value` from here on; where it is no name, nothing is known to have changed."""
-        if isinstance(target, ast.Name | ast.Attribute):
+        if isinstance(target, (ast.Name, ast.Attribute)):
             self.assign(target, value)
 
     # Modules
@@ -310,7 +310,7 @@ class Methods(Expressions):
     def element_or_values(self, value: Value) -> Value:
         """What `extend` or `update` takes out of `value`."""
         content = self.heap.get(value.what.key, NOTHING) if isinstance(value.what, Container) else value
-        return join_all(members_of(content.what)) if isinstance(content.what, Items | Each) else self.element(value)
+        return join_all(members_of(content.what)) if isinstance(content.what, (Items, Each)) else self.element(value)
 
     def called_back(self, arguments: Arguments, node: ast.Call) -> Value:
         """What functions that are handed to an unknown call may return, called with the other arguments."""

@@ -253,7 +253,7 @@ def _top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
     """Statements that run when the module is imported, those in `if`, `try` and `with` blocks included."""
     for statement in body:
         yield statement
-        if isinstance(statement, ast.If | ast.With):
+        if isinstance(statement, (ast.If, ast.With)):
             yield from _top_level(statement.body)
             yield from _top_level(getattr(statement, "orelse", []))
         elif isinstance(statement, ast.Try):
@@ -267,13 +267,13 @@ def _bind(module: Module, statement: ast.stmt) -> None:
     names = module.names
     if isinstance(statement, ast.ClassDef):
         names[statement.name] = class_of(statement, module)
-    elif isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+    elif isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
         names[statement.name] = Function(statement, module)
-    elif isinstance(statement, ast.Import | ast.ImportFrom):
+    elif isinstance(statement, (ast.Import, ast.ImportFrom)):
         # The first import of `try: ... except ImportError: ...` is the one that is meant.
         for name, binding in imported(statement):
             names.setdefault(name, binding)
-    elif isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
+    elif isinstance(statement, (ast.Assign, ast.AnnAssign)) and statement.value is not None:
         targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
         for target in targets:
             if isinstance(target, ast.Name):
@@ -302,7 +302,7 @@ def class_of(node: ast.ClassDef, module: Module) -> Class:
 
 def _fill(owner: Class, body: list[ast.stmt]) -> None:
     for statement in body:
-        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
             if not any(isinstance(entry, ast.Attribute) and entry.attr in ("setter", "deleter") for entry in statement.decorator_list):
                 owner.methods[statement.name] = statement
         elif isinstance(statement, ast.Assign) and len(statement.targets) == 1 and isinstance(statement.targets[0], ast.Name):

@@ -109,7 +109,7 @@ class Relevance(Callees):
             if isinstance(node, ast.Call):
                 name = last_name(node)
                 found = module.names.get(name)
-                if name in LAYERS or name in ("Parameter", "Sequential", "deepcopy") or isinstance(found, Class | Function | Imported):
+                if name in LAYERS or name in ("Parameter", "Sequential", "deepcopy") or isinstance(found, (Class, Function, Imported)):
                     return True
                 if isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name) and node.func.value.id == "self":
                     return True
@@ -133,7 +133,7 @@ class Relevance(Callees):
         """Whether a function that `__init__` calls may make layers, or hand them on."""
         if getattr(node, "name", "") in NO_BUILDERS:
             return False
-        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             return True
         if id(node) not in self._builders:
             self._builders[id(node)] = False
@@ -159,7 +159,7 @@ class Relevance(Callees):
 
     def passes_through(self, node: ast.AST, module: Module) -> bool:
         """Whether a function outside of classes only computes with what it is given: it cuts nothing, and writes into nothing."""
-        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             return False
         if id(node) not in self._plain:
             text = self.text_of(node, module)
@@ -168,7 +168,7 @@ class Relevance(Callees):
 
     def inert(self, node: ast.AST, module: Module, owner: Class | None) -> bool:
         """Whether what a function returns, given nothing that a layer has computed, has nothing of a layer in it either."""
-        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or len(node.body) < LEAST_STATEMENTS:
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) or len(node.body) < LEAST_STATEMENTS:
             return False
         key = (id(node), owner)
         if key not in self._inert:
@@ -181,7 +181,7 @@ class Relevance(Callees):
 
     def ignores(self, node: ast.AST, module: Module, given: Iterable[int | str]) -> bool:
         """Whether a function of the package does nothing with these of its arguments but ask for their shapes and types."""
-        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             return False
         callee = self.callee_of(Function(node, module))
         if callee.everything or callee.region or callee.returns is None:

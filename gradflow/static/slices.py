@@ -126,16 +126,16 @@ class _Walk:
     def _statement(self, node: ast.stmt, todo: list[ast.stmt]) -> None:
         if isinstance(node, ast.Assign):
             self._bind(node.targets, self.reads(node.value))
-        elif isinstance(node, ast.AnnAssign | ast.AugAssign):
+        elif isinstance(node, (ast.AnnAssign, ast.AugAssign)):
             if node.value is not None:
                 self._bind([node.target], self.reads(node.value))
-        elif isinstance(node, ast.For | ast.AsyncFor):
+        elif isinstance(node, (ast.For, ast.AsyncFor)):
             self._bind([node.target], self.reads(node.iter))
             todo += node.body + node.orelse
-        elif isinstance(node, ast.If | ast.While):
+        elif isinstance(node, (ast.If, ast.While)):
             self._test(node.test)
             todo += node.body + node.orelse
-        elif isinstance(node, ast.With | ast.AsyncWith):
+        elif isinstance(node, (ast.With, ast.AsyncWith)):
             if any(last_name(item.context_expr) in SWITCHES and isinstance(item.context_expr, ast.Call) for item in node.items):
                 self.off(node.body)
                 todo += node.body
@@ -151,9 +151,9 @@ class _Walk:
         elif isinstance(node, ast.Expr):
             # A statement of its own matters for what it cuts and changes; what is yielded is returned.
             read = self.reads(node.value)
-            if isinstance(node.value, ast.Yield | ast.YieldFrom):
+            if isinstance(node.value, (ast.Yield, ast.YieldFrom)):
                 self.result.returned |= read
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             self._inner_function(node)
             todo += node.body
         elif isinstance(node, ast.Try) or node.__class__.__name__ == "TryStar":
@@ -169,7 +169,7 @@ class _Walk:
                 self._flow(name, read)
             for case in node.cases:
                 todo += case.body
-        elif isinstance(node, ast.Import | ast.ImportFrom):
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
             for alias in node.names:
                 self._flow((alias.asname or alias.name).split(".")[0], _NOTHING)
         elif isinstance(node, ast.ClassDef):
@@ -213,7 +213,7 @@ class _Walk:
 
     def _names(self, target: ast.expr) -> list[str]:
         """The names that a target changes: `x` in `x[0]`, `.w` in `self.w.data`."""
-        if isinstance(target, ast.Tuple | ast.List):
+        if isinstance(target, (ast.Tuple, ast.List)):
             return [name for entry in target.elts for name in self._names(entry)]
         node = target
         while not isinstance(node, ast.Name):

@@ -90,7 +90,7 @@ class TorchCalls(Methods):
             return first if first is not None and ".init." in name else NOTHING
         if last == "Parameter":
             return self._parameter(arguments, node)
-        if name in ("torch.as_tensor", "torch.asarray") and first is not None and not isinstance(first.what, Container | Items):
+        if name in ("torch.as_tensor", "torch.asarray") and first is not None and not isinstance(first.what, (Container, Items)):
             return self.maybe_computed(self.flow(first))
         if last in COPIES | {"as_tensor", "asarray"} and name.startswith("torch."):
             return self._copy(arguments, node)
@@ -145,7 +145,7 @@ class TorchCalls(Methods):
 
     def _deepcopy(self, first: Value, node: ast.Call) -> Value:
         """A twin: what it holds is not known to be trained."""
-        if isinstance(first.what, Unit | Layers | Thing | Container):
+        if isinstance(first.what, (Unit, Layers, Thing, Container)):
             number = self.unit(node, known=False, what="deepcopy")
             return Value(1 << number, (), Unit(number))
         return self.maybe_computed(self.flow(first))
@@ -199,7 +199,7 @@ class TorchCalls(Methods):
         if first is None:
             return self.new_container(node, Items(()), registered=True)
         content = self.heap.get(first.what.key, NOTHING) if isinstance(first.what, Container) else first
-        what = content.what if isinstance(content.what, Items | Each) else Each(self.element(first))
+        what = content.what if isinstance(content.what, (Items, Each)) else Each(self.element(first))
         if isinstance(first.what, Layers):
             what = Items(first.what.members)
         return self.new_container(node, what, registered=True)
@@ -208,7 +208,7 @@ class TorchCalls(Methods):
         members = list(arguments.positional)
         if arguments.spread:
             members.append(arguments.rest)
-        if len(members) == 1 and isinstance(members[0].what, Container | Items | Each):
+        if len(members) == 1 and isinstance(members[0].what, (Container, Items, Each)):
             inner = members[0]
             content = self.heap.get(inner.what.key, NOTHING) if isinstance(inner.what, Container) else inner
             members = [_named_member(entry) for entry in members_of(content.what)]

@@ -231,7 +231,7 @@ def _sorted(chains: dict[Chain, int]) -> tuple[tuple[Chain, int], ...]:
 def _join_what(one: Value, other: Value) -> Any:
     if one.what == other.what:
         return one.what
-    if isinstance(one.what, Items | Each) and isinstance(other.what, Items | Each):
+    if isinstance(one.what, (Items, Each)) and isinstance(other.what, (Items, Each)):
         return _join_content(one.what, other.what)
     return _choice(one, other)
 
