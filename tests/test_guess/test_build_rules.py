@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from model_files import Load
 
@@ -275,6 +277,29 @@ def test_an_argument_that_has_to_be_one_of_several_is_made_one_of_them(load: Loa
             return self.lin(x)
     """
     assert "kind='resnet18'" in _built(load, text)
+
+
+@pytest.mark.parametrize("argument", ["config_path", "cfg='nowhere/net-tiny.json'"])
+def test_a_file_of_sizes_beside_the_model_is_found(load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, argument: str) -> None:
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "net.json").write_text('{"width": 64}', "utf-8")
+    (tmp_path / "configs" / "net-tiny.json").write_text('{"width": 8}', "utf-8")
+    monkeypatch.chdir(tmp_path)
+    name = argument.partition("=")[0]
+    text = f"""
+    import json
+
+
+    class Net(nn.Module):
+        def __init__(self, {argument}):
+            super().__init__()
+            with open({name}) as file:
+                self.lin = nn.Linear(json.load(file)["width"], 4)
+
+        def forward(self, x):
+            return self.lin(x)
+    """
+    assert _built(load, text) == f"Net({name}='configs/net-tiny.json')"
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,11 @@ def test_a_file_finds_what_its_project_holds_above_it(tmp_path: Path, as_found: 
     assert sys.modules["__main__"].__dict__["WIDTH"] == 7
 
 
+def test_a_directory_with_a_readme_of_its_own_is_no_root_below_another(tmp_path: Path) -> None:
+    _write(tmp_path, {"README.md": "", "setup.py": "", "models/README.md": "", "models/net.py": ""})
+    assert directories_above(tmp_path / "models" / "net.py") == [tmp_path]
+
+
 def test_a_relative_import_without_a_package_means_the_directory(tmp_path: Path, as_found: None) -> None:
     _write(tmp_path, {"gf_parts_dir/parts.py": "WIDTH = 9\n", "gf_parts_dir/net.py": "from .parts import WIDTH\n"})
     run_file(str(tmp_path / "gf_parts_dir" / "net.py"), [])

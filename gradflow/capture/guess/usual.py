@@ -14,6 +14,8 @@ WIDTH, HEADS, DEPTH, CLASSES, VOCABULARY, IMAGE, PATCH, LENGTH = 64, 4, 2, 10, 1
 _USUAL: tuple[tuple[str, str], ...] = (
     (r"^(enc_in|dec_in|c_out|n_series|num_series|n_vars|nvars|num_variables|n_variates)$", "7"),
     (r"^(img|image|input|in|im)_?(shape|dims)$|^image_dim$", f"(3, {IMAGE}, {IMAGE})"),
+    # a number would be taken for the number of an open file
+    (r"(^|_)(path|file|filename|fname|cfgfile|folder|checkpoint|ckpt)$|^(config|cfg|yaml|json|model|weights?)_?(path|file)", "''"),
     (r"^(obs|observation|state)_shape$", "(8,)"),
     (r"^shape$|^(feature|feat|grid)_shape$", f"({IMAGE}, {IMAGE})"),
     (r"^(embed|user|item|num|n)_?(num|users?|items?|entities|entity|relations?|movies?|products?)$", str(VOCABULARY)),

@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-_ROOT_MARKS = (".git", "pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "README.md", "README.rst", "environment.yml")
+_ROOT_MARKS = (".git", "pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "environment.yml")
+_TEXTS = ("README.md", "README.rst")
+"""A root has one, and so may any directory below it."""
 _MOST_LEVELS = 4
 
 
@@ -42,11 +44,15 @@ def directories_above(file: Path) -> list[Path]:
     above: list[Path] = []
     folder = file.parent
     for _ in range(_MOST_LEVELS):
-        if any((folder / mark).exists() for mark in _ROOT_MARKS):
+        if _has(folder, _ROOT_MARKS) or (_has(folder, _TEXTS) and not _has(folder.parent, (*_ROOT_MARKS, *_TEXTS))):
             return above
         folder = folder.parent
         above.append(folder)
     return []
+
+
+def _has(folder: Path, marks: Sequence[str]) -> bool:
+    return any((folder / mark).exists() for mark in marks)
 
 
 def find_in_project(file: str) -> None:

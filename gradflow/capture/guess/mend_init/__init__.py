@@ -11,6 +11,7 @@ from gradflow.capture.guess.mend_init import (
     divisors,
     equals,
     fields,
+    files,
     giants,
     guards,
     kinds,
@@ -23,7 +24,23 @@ from gradflow.capture.guess.mend_init import (
 )
 from gradflow.capture.guess.subject import Construction, Subject
 
-RULES = (giants, argument_names, passed_on, unset, guards, equals, lengths, parts, fields, left_out, choices, divisors, kinds, others)
+RULES = (
+    giants,
+    argument_names,
+    files,
+    passed_on,
+    unset,
+    guards,
+    equals,
+    lengths,
+    parts,
+    fields,
+    left_out,
+    choices,
+    divisors,
+    kinds,
+    others,
+)
 
 
 def mended(construction: Construction, failure: Failure, subject: Subject) -> Iterator[Construction]:
