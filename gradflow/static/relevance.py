@@ -212,9 +212,10 @@ class Relevance(Callees):
         named = [self.named(node, entry.module) for entry, node in reached]
         if any(callee.region for callee in named):
             return Cuts(own=True)
-        if not any(callee.cuts for callee in named) and not any(self.words_cut(node, entry.module) for entry, node in reached):
-            return Cuts()
-        pieces = [(node, self.slice_of(node, entry.module, own=True), entry.module) for entry, node in reached]
+        cutting = {
+            node.name for callee, (entry, node) in zip(named, reached, strict=True) if callee.cuts or self.words_cut(node, entry.module)
+        }
+        pieces = [(node, self.slice_of(node, entry.module, own=True), entry.module) for entry, node in self._callers(reached, cutting)]
         if any(piece.region for _, piece, _ in pieces):
             return Cuts(own=True)
         cut = _spread([(node, piece) for node, piece, _ in pieces])
@@ -224,6 +225,20 @@ class Relevance(Callees):
                 return Cuts(own=True)
         given = {name for node, _, _ in pieces if node.name in names for name in cut[id(node)] & set(parameters_of(node))}
         return Cuts(parameters=frozenset(name for name in given if not NO_ACTIVATIONS.search(name)))
+
+    def _callers(self, methods: list[tuple[Class, FunctionNode]], names: set[str]) -> list[tuple[Class, FunctionNode]]:
+        """Those of the methods that have one of these names, or lead to one that has; `names` grows by theirs."""
+        found: list[tuple[Class, FunctionNode]] = []
+        rest = methods
+        while fresh := [pair for pair in rest if self._leads_to(pair, names)]:
+            found += fresh
+            names |= {node.name for _, node in fresh}
+            rest = [pair for pair in rest if pair not in fresh]
+        return [pair for pair in methods if pair in found]
+
+    def _leads_to(self, method: tuple[Class, FunctionNode], names: set[str]) -> bool:
+        owner, node = method
+        return node.name in names or not names.isdisjoint(self.own_names(node, owner.module))
 
     def _holds_a_switch(self, owner: Class) -> bool:
         """Whether a context or a function that switches gradients off may be an attribute."""
