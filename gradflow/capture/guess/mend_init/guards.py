@@ -74,7 +74,8 @@ def _values(node: ast.Compare, holds: bool, spot: Spot) -> Iterator[tuple[str, A
     operator, other = node.ops[0], node.comparators[0]
     wanted = isinstance(operator, (ast.Eq, ast.In)) if holds else isinstance(operator, (ast.NotEq, ast.NotIn))
     name = _name(node.left)
-    if not wanted or not name:
+    # of a list, it is the length that has to change, which another rule does
+    if not wanted or not name or any(isinstance(part, ast.Name) and part.id == "len" for part in ast.walk(other)):
         return
     value, failure = attempt(lambda: evaluate(ast.unparse(other), {**spot.scope, **spot.variables}), 1.0)
     if failure is not None:
