@@ -1,0 +1,49 @@
+"""A configuration is made small without losing what its parts have to agree on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gradflow.capture.guess.shrunk import shrunk
+
+
+class Config:
+    """As the configurations of transformers: sizes as attributes, others inside."""
+
+    def __init__(self, **sizes: Any) -> None:
+        self.__dict__.update({"hidden_size": 2048, "num_attention_heads": 16, "num_hidden_layers": 24, **sizes})
+
+    @property
+    def head_dim(self) -> int:
+        return int(self.hidden_size // self.num_attention_heads)
+
+
+class Text(Config):
+    model_type = "text"
+
+    def to_dict(self) -> dict[str, Any]:
+        return vars(self)
+
+
+class AutoConfig:
+    pass
+
+
+class Whole(Config):
+    sub_configs = {"text_config": AutoConfig, "vision_config": Text}
+
+
+def test_what_is_computed_from_other_sizes_is_not_set() -> None:
+    assert next(shrunk(Config())) == {"hidden_size": 64, "num_attention_heads": 4, "num_hidden_layers": 2}
+
+
+def test_heads_keep_their_width_where_sections_of_it_may_be_given() -> None:
+    tried = list(shrunk(Config()))
+    assert {"hidden_size": 512, "num_attention_heads": 4, "num_hidden_layers": 2} in tried
+    assert tried[-1] == {}
+
+
+def test_a_part_that_may_be_of_any_class_says_of_which_it_is() -> None:
+    small = next(shrunk(Whole(text_config=Text(), vision_config=Text())))
+    assert small["text_config"]["model_type"] == "text"
+    assert "model_type" not in small["vision_config"]
