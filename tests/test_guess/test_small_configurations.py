@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from gradflow.capture.guess.shrunk import shrunk
 
@@ -30,7 +30,7 @@ class AutoConfig:
 
 
 class Whole(Config):
-    sub_configs = {"text_config": AutoConfig, "vision_config": Text}
+    sub_configs: ClassVar[dict[str, type]] = {"text_config": AutoConfig, "vision_config": Text}
 
 
 def test_what_is_computed_from_other_sizes_is_not_set() -> None:
