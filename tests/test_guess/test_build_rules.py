@@ -133,6 +133,26 @@ def test_what_is_stored_and_called_is_a_model_also_where_its_fields_are_read(loa
     assert found.construction.text == "LanguageModel(wrapped=Wrapper(inner=Layers(depth=2)))"
 
 
+def test_layers_of_a_model_that_is_given_too_are_named_as_it_names_them(load: Load) -> None:
+    text = """
+    class LayerGetter(nn.Module):
+        def __init__(self, model: nn.Module, return_layers: dict[str, str]):
+            super().__init__()
+            if not set(return_layers).issubset(name for name, _ in model.named_children()):
+                raise ValueError("return_layers are not present in model")
+            self.model, self.return_layers = model, return_layers
+
+        def forward(self, x):
+            out = {}
+            for name, layer in self.model.named_children():
+                x = layer(x)
+                out.update({self.return_layers[name]: x} if name in self.return_layers else {})
+            return out
+    """
+    given = _built(load, text)
+    assert given == "LayerGetter(model=nn.Sequential(nn.Conv2d(3, 64, 3, 2, 1), nn.ReLU()), return_layers={'0': '0', '1': '1'})"
+
+
 def test_a_dictionary_of_sizes_in_the_file_is_made_small(load: Load) -> None:
     text = """
     GPT_CONFIG_124M = {"vocab_size": 50257, "emb_dim": 768, "n_layers": 12, "qkv_bias": False}

@@ -203,7 +203,8 @@ def test_a_list_of_sizes_gets_as_many_entries_as_there_are_stages(load: Load, bo
         ("mask", "Sequence[Sequence[bool]]", "((False, False), (False, False))"),
         ("in_channels", "int | Sequence[int]", "3"),
         ("betas", "Tuple[float, float]", "(1e-4, 0.02)"),
-        ("return_layers", "Dict[str, str]", "{}"),
+        ("options", "Dict[str, str]", "{}"),
+        ("depths", "dict", "{}"),
     ],
 )
 def test_an_annotation_tells_how_many_values_are_meant_and_of_what_kind(name: str, annotation: str, expected: str) -> None:

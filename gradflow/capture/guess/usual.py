@@ -16,6 +16,7 @@ _USUAL: tuple[tuple[str, str], ...] = (
     (r"^(img|image|input|in|im)_?(shape|dims)$|^image_dim$", f"(3, {IMAGE}, {IMAGE})"),
     # a number would be taken for the number of an open file
     (r"(^|_)(path|file|filename|fname|cfgfile|folder|checkpoint|ckpt)$|^(config|cfg|yaml|json|model|weights?)_?(path|file)", "''"),
+    (r"^return_(layers|nodes)$|^(target|feature|content|style)_layers$|^layers?_names?$", "{'layer': 'layer'}"),
     (r"^(obs|observation|state)_shape$", "(8,)"),
     (r"^shape$|^(feature|feat|grid)_shape$", f"({IMAGE}, {IMAGE})"),
     (r"^(embed|user|item|num|n)_?(num|users?|items?|entities|entity|relations?|movies?|products?)$", str(VOCABULARY)),
@@ -146,10 +147,11 @@ def _split(text: str, mark: str) -> list[str]:
 def _one(name: str, annotation: str) -> str:
     if _several_kind(annotation) is not None:
         return usual_value(name, annotation)
-    if re.match(r"(typing\.)?(dict|Dict|Mapping)\b", annotation):
-        return "{}"
+    is_dict = re.match(r"(typing\.)?(dict|Dict|Mapping)\b", annotation) is not None
     for pattern, text in _USUAL:
         if re.search(pattern, name):
+            if is_dict and not text.startswith("{"):
+                break
             if annotation in ("int", "float", "bool", "str") and not _fits(text, annotation):
                 break
             return text
