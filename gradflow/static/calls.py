@@ -87,7 +87,7 @@ class Calls(Functions):
                     keywords.extend((str(key), member) for key, member in zip(content.what.keys, content.what.members, strict=True))
                 else:
                     rest.append(join_all(members_of(content.what)) if isinstance(content.what, Each) else self.flow(value))
-        return Arguments(tuple(positional), tuple(keywords), join_all(rest), bool(rest))
+        return Arguments(tuple(positional), tuple(keywords), join_all(rest) if rest else NOTHING, bool(rest))
 
     def _super(self) -> Value:
         frame: Frame | None = self.frame

@@ -33,6 +33,7 @@ from gradflow.static.values import (
     join,
     join_all,
     members_of,
+    outside,
 )
 
 TAKEN_AS_METHODS = frozenset({"detach", "detach_", "forward", "numpy", "item", "tolist", "long", "int", "bool", "argmax", "append"})
@@ -91,9 +92,8 @@ class Expressions(Flows):
 
     def global_name(self, module: Module, name: str) -> Value:
         """What a name at the top level of `module` is; a name that is bound nowhere is taken for a built-in one."""
-        if name not in module.names and self.package.lookup(module, name) is None:
-            return Value(0, (), Qualified(f"builtins.{name}"))
-        return self.resolved(self.package.lookup(module, name))
+        found = self.package.lookup(module, name)
+        return outside(f"builtins.{name}") if found is None and name not in module.names else self.resolved(found)
 
     def resolved(self, found: object) -> Value:
         """The value of what a name was resolved to."""
@@ -102,7 +102,7 @@ class Expressions(Flows):
         if isinstance(found, Function):
             return Value(0, (), Bound(found.node, found.module))
         if isinstance(found, str):
-            return Value(0, (), Qualified(found))
+            return outside(found)
         if isinstance(found, Module):
             return Value(0, (), found)
         if isinstance(found, Assigned) and isinstance(found.value, (ast.Constant, ast.Name, ast.Attribute, ast.Call, ast.Lambda)):
@@ -138,7 +138,7 @@ class Expressions(Flows):
         if isinstance(what, Thing):
             return self._thing_attribute(what, name)
         if isinstance(what, Qualified):
-            return Value(base.live, base.cuts, Qualified(f"{what.name}.{name}"))
+            return outside(f"{what.name}.{name}")
         if isinstance(what, Module):
             return self.resolved(self.package.member(what, name))
         if isinstance(what, Above):
@@ -366,6 +366,8 @@ class Expressions(Flows):
             if member is not None:
                 return member
         what = base.what
+        if what is None:
+            return self.maybe_computed(blend([base, self.flow(index)]))
         if isinstance(what, (Container, Items, Each, Layers)):
             if isinstance(node.slice, ast.Slice):
                 part = self._part(base, node.slice)

@@ -23,6 +23,7 @@ from gradflow.static.values import (
     Value,
     Wrapped,
     blend,
+    constant_of,
     join_all,
 )
 
@@ -50,7 +51,7 @@ class Functions(TorchCalls):
 
     def invoke(self, bound: Bound, arguments: Arguments, node: ast.Call | None) -> Value:
         """What a function of the source returns."""
-        running = sum(frame.node is bound.node for frame in self.frames)
+        running = [frame.node for frame in self.frames].count(bound.node)
         if running > MOST_RECURSIVE or len(self.frames) > DEEPEST_CALL:
             flow = blend([self.flow_of(arguments), self.flow(Value(0, (), bound))])
             self.unclear |= flow.every
@@ -166,19 +167,20 @@ class Functions(TorchCalls):
         spec = bound.node.args
         names = [entry.arg for entry in (*spec.posonlyargs, *spec.args)]
         given = list(arguments.positional)
-        decorators = {last_name(entry) for entry in getattr(bound.node, "decorator_list", ())}
         if bound.owner is not None and not isinstance(bound.node, ast.Lambda) and names:
+            decorators = {last_name(entry) for entry in bound.node.decorator_list}
             if bound.thing is not None and "staticmethod" not in decorators and bound.closure is None:
                 kind = ClassValue(bound.thing.owner) if "classmethod" in decorators else bound.thing
                 given.insert(0, Value(0, (), kind))
             elif "classmethod" in decorators:
                 given.insert(0, Value(0, (), ClassValue(bound.owner)))
-        env = dict.fromkeys([*names, *(entry.arg for entry in spec.kwonlyargs)], arguments.rest)
-        if not arguments.spread:
+        env = dict.fromkeys([*names, *[entry.arg for entry in spec.kwonlyargs]], arguments.rest)
+        if not arguments.spread and (spec.defaults or spec.kwonlyargs):
             env.update(_defaults(spec))
         env.update(zip(names, given, strict=False))
         extra = dict(arguments.keywords)
-        env.update({name: extra.pop(name) for name in list(extra) if name in env})
+        if extra:
+            env.update({name: extra.pop(name) for name in list(extra) if name in env})
         if spec.vararg:
             more = tuple(given[len(names) :])
             env[spec.vararg.arg] = Value(0, (), Each(join_all([*more, arguments.rest])) if arguments.spread else Items(more))
@@ -272,4 +274,4 @@ def _defaults(spec: ast.arguments) -> dict[str, Value]:
     names = [entry.arg for entry in (*spec.posonlyargs, *spec.args)]
     pairs = list(zip(names[len(names) - len(spec.defaults) :], spec.defaults, strict=True))
     pairs += [(entry.arg, default) for entry, default in zip(spec.kwonlyargs, spec.kw_defaults, strict=True) if default is not None]
-    return {name: Value(0, (), Const(value.value)) if isinstance(value, ast.Constant) else NOTHING for name, value in pairs}
+    return {name: constant_of(value.value) if isinstance(value, ast.Constant) else NOTHING for name, value in pairs}

@@ -71,7 +71,7 @@ class Reader:
     def _start_anew(self) -> None:
         """Lets go of what was parsed, but for the files that most others import: those that come next will import them too."""
         self.file_imports()
-        kept = self._package.forget(self._most_kept // 4)
+        kept = self._package.forget(self._most_kept // 3)
         self._relevance = _relevance()
         for source in kept:
             self._package.add(source)

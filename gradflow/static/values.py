@@ -68,6 +68,12 @@ class Qualified(NamedTuple):
     name: str
 
 
+@lru_cache(maxsize=4096)
+def outside(name: str) -> Value:
+    """Something from outside of the package, by its full dotted name."""
+    return Value(0, (), Qualified(name))
+
+
 class Items(NamedTuple):
     """The content of a tuple, list or dict whose members are known one by one; `keys` are those of a dict."""
 
