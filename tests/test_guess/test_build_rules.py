@@ -521,6 +521,25 @@ def test_only_what_fetches_weights_is_switched_off() -> None:
     assert fetch_nothing(make) == (("pretrained", "False"), ("weights", "None"), ("weights_backbone", "None"))
 
 
+def test_a_call_that_is_written_down_is_made_without_the_weights_that_it_asks_for(load: Load) -> None:
+    text = """
+    class Net(nn.Module):
+        '''
+        Example:
+            >>> net = Net(8, pretrained=True, weights="IMAGENET")
+        '''
+
+        def __init__(self, width, pretrained=False, weights=None):
+            super().__init__()
+            assert not pretrained and weights is None
+            self.lin = nn.Linear(width, 4)
+
+        def forward(self, x):
+            return self.lin(x)
+    """
+    assert _built(load, text) == "Net(width=8, pretrained=False, weights=None)"
+
+
 def test_the_smallest_of_the_files_functions_is_called_first(load: Load) -> None:
     text = """
     class Net(nn.Module):

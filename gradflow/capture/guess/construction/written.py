@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 
+from gradflow.capture.guess.construction.defaults import FETCHES
 from gradflow.capture.guess.examples import Example
 from gradflow.capture.guess.expressions import inlined, is_plain
 from gradflow.capture.guess.subject import Construction, Subject, parameters_of
@@ -47,10 +48,18 @@ def _written(example: Example, subject: Subject) -> Construction | None:
             if index < len(positional) and parameters_of(function)[positional[index]].kind.name.startswith("POSITIONAL_OR")
             else ""
         )
-        given.append((name, ast.unparse(value)))
+        given.append((name, _unfetched(name, value)))
     for keyword in example.built.keywords:
         value = inlined(keyword.value, example.assigned)
         if keyword.arg is None or not is_plain(value, subject.scope):
             return None
-        given.append((keyword.arg, ast.unparse(value)))
+        given.append((keyword.arg, _unfetched(keyword.arg, value)))
     return Construction(example.callee, tuple(given), f"a call in {example.place}", example)
+
+
+def _unfetched(name: str, value: ast.expr) -> str:
+    """The argument as it is written, switched off where it asks for weights."""
+    asks = isinstance(value, ast.Attribute) or (isinstance(value, ast.Constant) and (value.value is True or isinstance(value.value, str)))
+    if not FETCHES.search(name) or not asks:
+        return ast.unparse(value)
+    return "False" if isinstance(value, ast.Constant) and value.value is True else "None"
