@@ -66,7 +66,7 @@ class Clip(nn.Module):
 
 
 def test_each_argument_that_is_annotated_with_a_record_of_sizes_gets_one(load: Load) -> None:
-    expected = "Clip(embed_dim=64, text_cfg=TextCfg(hidden_size=64, rope=Rope(theta=0.5)), vision_cfg=VisionCfg(width=64, layers=2))"
+    expected = "Clip(embed_dim=64, text_cfg=TextCfg(hidden_size=64, rope=Rope(theta=10000.0)), vision_cfg=VisionCfg(width=64, layers=2))"
     assert _built(load, CONFIGURED) == expected
 
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from model_files import Load
+
+from gradflow.capture.guess.search import Deadline, Found, find
 from gradflow.capture.guess.shrunk import shrunk
+from gradflow.capture.guess.target import subjects_of
 
 
 class Config:
@@ -47,3 +51,15 @@ def test_a_part_that_may_be_of_any_class_says_of_which_it_is() -> None:
     small = next(shrunk(Whole(text_config=Text(), vision_config=Text())))
     assert small["text_config"]["model_type"] == "text"
     assert "model_type" not in small["vision_config"]
+
+
+def test_a_field_that_is_unset_is_set_where_what_was_read_from_it_fails(load: Load) -> None:
+    text = "class NetConfig:\n    def __init__(self, hidden_size=64, head_dim=None):\n"
+    text += "        self.hidden_size, self.head_dim = hidden_size, head_dim\n\nclass Net(nn.Module):\n"
+    text += "    def __init__(self, config: NetConfig):\n        super().__init__()\n"
+    text += "        self.head_dim = getattr(config, 'head_dim', 8)\n        self.scale = self.head_dim ** -0.5\n"
+    text += "        self.lin = nn.Linear(config.hidden_size, self.head_dim)\n\n"
+    text += "    def forward(self, x):\n        return self.lin(x) * self.scale\n"
+    found = find(subjects_of(load(text))[0], Deadline(10))
+    assert isinstance(found, Found)
+    assert "head_dim=16" in found.construction.text

@@ -34,7 +34,7 @@ from gradflow.capture.guess.subject import Construction, Subject
 from gradflow.capture.surrogate import floats_in
 
 _TRIES_TO_BUILD, _TRIES_TO_CALL, _PROPOSALS = 60, 60, 8
-_SECONDS_TO_BUILD, _SECONDS_TO_CALL, _SECONDS_TO_MEND = 8.0, 8.0, 15.0
+_SECONDS_TO_BUILD, _SECONDS_TO_CALL, _SECONDS_TO_MEND = 12.0, 8.0, 15.0
 _DEEPEST, _SHARE_OF_A_PART = 2, 0.3
 """Models that wait in each other, and what part of the time that is left one of their parts may take."""
 
@@ -207,6 +207,8 @@ def _built(construction: Construction, subject: Subject, deadline: Deadline) -> 
         made = made[0]
     if failure is None and not isinstance(made, torch.nn.Module):
         failure = Failure(TypeError(f"{construction.callee} made a {type(made).__name__}, and no nn.Module"), ())
+    if failure is None and construction.callee != subject.name and not isinstance(made, subject.cls):
+        failure = Failure(TypeError(f"{construction.callee} made a {type(made).__name__}, and no {subject.name}"), ())
     written = tuple((name, value.text() if isinstance(value := values.get(name), Made) else text) for name, text in construction.arguments)
     done = replace(construction, arguments=written)
     return (done, made), failure

@@ -31,6 +31,7 @@ _USUAL: tuple[tuple[str, str], ...] = (
     (r"mask", "bool[{b},{t}]==1"),
     (r"position_ids|positions$|^pos$", "int64[{b},{t}]<{t}"),
     (r"token_type_ids|segment|bbox$", "int64[{b},{t}]<1"),
+    (r"^(img|txt|image|text)_ids$", "float32[{t},3]"),  # places along several axes, as rotary embeddings of pictures take them
     (
         r"(^|_)(input_ids|ids|idx|tokens?|token_ids|words?|text|texts|captions?|sentences?|indices|input_seq|src|source"
         r"|tgt|trg|prompt|question|answer|seqs?|sequences?)$",

@@ -45,6 +45,7 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
         length, chunk = (int(number) for number in divided.groups() if number)
         yield from _replaced(call, length, max(length // chunk, 1) * chunk) if chunk else ()
         return
+    yield from _long_enough(call, failure)
     yield from _equal_shapes(call, failure)
     for pattern in PAIRS:
         match = re.search(pattern, failure.message)
@@ -54,6 +55,19 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
         for old, new in ((one, two), (two, one)):
             yield from _replaced(call, old, new)
         return
+
+
+def _long_enough(call: Call, failure: Failure) -> Iterator[Call]:
+    """A dimension that is indexed beyond its end, long enough for the index."""
+    beyond = re.search(r"index (\d+) is out of bounds for dimension (\d+) with size (\d+)", failure.message)
+    if beyond is None:
+        return
+    index, place, size = (int(number) for number in beyond.groups())
+    for name, shape in call.tensors().items():
+        for at in (place, place + 1):
+            if at < len(shape.sizes) and shape.sizes[at] == size:
+                longer = (*shape.sizes[:at], index + 1, *shape.sizes[at + 1 :])
+                yield call.with_argument(name, Shape(shape.dtype, longer, shape.rest).text)
 
 
 def _equal_shapes(call: Call, failure: Failure) -> Iterator[Call]:

@@ -21,6 +21,7 @@ _EXPECTED = (
     r"[Ee]xpected (?:input to be |a |an )?(\d)-?[dD]",
     r"(\d)D? or \dD",
     r"must be (\d)-?[dD]",
+    r"(\d)-?[dD][- ]array",
     r"(\d) dimensions",
     r"ndim[^\d]{1,12}(\d)",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,8 @@ from gradflow.capture.guess.expressions import literal
 from gradflow.capture.guess.small import ONLY_DEPTH, smaller_sizes, smaller_tokens, usual_sizes
 from gradflow.capture.guess.subject import Construction, Subject, parameters_of
 
+_WIDTH_OF_A_HEAD = re.compile(r"head_dim|dim_head|^d_kv$|rotary")
+
 
 def is_giant(failure: Failure) -> bool:
     """Whether the model was too large, or too slow to make: no other value of another kind would help."""
@@ -18,7 +21,8 @@ def is_giant(failure: Failure) -> bool:
 
 
 def mend(construction: Construction, failure: Failure, subject: Subject) -> Iterator[Construction]:
-    """Fewer layers first, then narrower ones too, by the names of sizes that are known; then all that is called like a size."""
+    """Fewer layers first, then narrower ones too, by the names of sizes that are known, heads last, whose parts may be given one by
+    one; then all that is called like a size."""
     if not is_giant(failure):
         return
     defaults = {name: entry.default for name, entry in parameters_of(subject.scope.get(construction.callee)).items()}
@@ -28,7 +32,8 @@ def mend(construction: Construction, failure: Failure, subject: Subject) -> Iter
     further = {**usual_sizes(sizes), **smaller}
     shallow = {name: value for name, value in further.items() if ONLY_DEPTH.search(name)}
     seen: list[dict[str, Any]] = [{}]
-    for chosen in ({name: value for name, value in shallow.items() if name in smaller}, shallow, smaller, further):
+    few_heads = {name: value for name, value in smaller.items() if not _WIDTH_OF_A_HEAD.search(name)}
+    for chosen in ({name: value for name, value in shallow.items() if name in smaller}, shallow, few_heads, smaller, further):
         if chosen in seen:
             continue
         seen.append(chosen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -15,8 +16,12 @@ from gradflow.capture.guess.usual import annotation_of, tells_something, usual_v
 _NONE = re.compile(r"NoneType|\bNone\b")
 UNSET = re.compile(r"(must|has to|have to|need to|should|please) (be )?(define|specif|provide|set|given|pass|suppl)", re.IGNORECASE)
 """A message that asks for an argument."""
+_ABOVE = 20
+"""Lines above the failing one in which its names may get their values."""
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _READ = re.compile(r"((?:self\.)?\w+)\.(\w+)")
+_KEPT_INSIDE = re.compile(r"((?:self\.)?\w+)\.\w+\[['\"](\w+)['\"]\]")
+"""`config.rope_parameters["rope_theta"]`: the configuration takes `rope_theta` itself, and keeps it inside."""
 
 
 def mend(construction: Construction, failure: Failure, subject: Subject) -> Iterator[Construction]:
@@ -26,7 +31,9 @@ def mend(construction: Construction, failure: Failure, subject: Subject) -> Iter
     yield from _arguments(construction, failure, subject)
     for spot in reversed(failure.own):
         mended = construction
-        for owner, name in dict.fromkeys(_READ.findall(spot.text)):
+        text = spot.text + _assigned(spot)
+        reads = [*_READ.findall(text), *_KEPT_INSIDE.findall(text), *_of_the_same_name(spot)]
+        for owner, name in dict.fromkeys(reads):
             held = _held(spot, owner)
             path = _path(construction, held, failure) if _is_unset(held, name) else ""
             mended = mended.with_argument(f"{path}.{name}", usual_value(name)) if path else mended
@@ -59,6 +66,20 @@ def _arguments(construction: Construction, failure: Failure, subject: Subject) -
             return
 
 
+def _of_the_same_name(spot: Spot) -> list[tuple[str, str]]:
+    """(variable, field) for each name in the failing line that is None and may have been read from a field of that name."""
+    own = getattr(spot.variables.get("self"), "__dict__", {})
+    words = [word for word in dict.fromkeys(_WORD.findall(spot.text)) if {**own, **spot.variables}.get(word, word) is None]
+    return [(owner, word) for word in words for owner, held in spot.variables.items() if hasattr(held, "__dict__") and owner != "self"]
+
+
+def _assigned(spot: Spot) -> str:
+    """The lines above the failing one that gave a name in it the value None."""
+    names = [name for name in _WORD.findall(spot.text) if name in spot.variables and spot.variables[name] is None]
+    above = (linecache.getline(spot.file, number) for number in range(spot.line - 1, max(0, spot.line - _ABOVE), -1))
+    return "".join(line for line in above if any(re.match(rf"\s*{name}\s*=[^=]", line) for name in names))
+
+
 def _held(spot: Spot, owner: str) -> Any:
     """What `config` or `self.config` is in a frame, None where there is no such thing."""
     first, _, rest = owner.partition(".")
@@ -69,7 +90,7 @@ def _held(spot: Spot, owner: str) -> Any:
 def _is_unset(held: Any, name: str) -> bool:
     if held is None or isinstance(held, (torch.nn.Module, type)) or not tells_something(name):
         return False
-    value, failure = attempt(lambda: getattr(held, name), 1.0)
+    value, failure = attempt(lambda: getattr(held, name, None), 1.0)
     return failure is None and value is None
 
 
