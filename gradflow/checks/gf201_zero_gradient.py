@@ -13,9 +13,10 @@ what it hands on is. `reason` says what makes it so:
 - `overwritten`: `.grad` was there, and was made zero between the backward pass and the step (`clip_grad_norm_` with a norm of 0).
 
 It is info where it comes from this batch's data alone, or from a hinge that is met; where a hook is written to give zeros; and where only
-some of an optimizer's gradients are overwritten: these are ways to freeze. Where a factor that is computed is zero, up to ten times as many
-steps are watched, since a weight that grows from zero is no fault. A bias that normalisation takes out again (GF902) and a
-layer next to a weight that starts as zero (GF904) are no zero gradients in this sense.
+some of an optimizer's gradients are overwritten: these are ways to freeze. Where a factor that is computed is zero, up to ten times as
+many steps are watched, since a weight that grows from zero is no fault; it is info where no optimizer takes a step and weights start as
+zero. A bias that normalisation takes out again (GF902) and a layer next to a weight that starts as zero (GF904) are no zero gradients in
+this sense.
 
 ## Why it matters
 `.grad` is there, so that no check for None sees it, and the optimizer steps on zeros. Nothing brings such a layer back: the gradient that
@@ -40,7 +41,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from gradflow.checks.base import Case, cause_site
-from gradflow.checks.invariance import redundant, zero_at_start
+from gradflow.checks.invariance import is_zero_and_learns, redundant, zero_at_start
 from gradflow.checks.naming import spoken
 from gradflow.graph.recording import NumericOrigin, Operand, Trouble
 from gradflow.report import Finding, Severity
@@ -91,10 +92,21 @@ def _is_meant(origin: NumericOrigin) -> bool:
     return origin.satisfied or origin.meant or origin.operand is Operand.BATCH
 
 
+def _is_only_start(case: Case, origin: NumericOrigin, members: list[int]) -> bool:
+    """Whether no step was ever taken, and weights of the model that start as zero, and learn, may be what makes it zero for now."""
+    if case.recording.optimizer_steps or origin.operand is not Operand.PARAMETER:
+        return False
+    roots = {case.facts[i].root for i in members}
+    return any(is_zero_and_learns(case, i) for i, fact in enumerate(case.facts) if fact.root in roots)
+
+
 def _finding(case: Case, origin: NumericOrigin, members: list[int]) -> Finding:
     names = case.names(members)
     asked = "it is a way to freeze" if origin.meant else "the loss has nothing to ask of them in these batches"
     note = f"taken as meant: {asked}" if _is_meant(origin) else ""
+    if _is_only_start(case, origin, members):
+        origin = replace(origin, meant=True)
+        note = "no optimizer took a step here, and the model has weights that start as zero: it may be zero at first only"
     return Finding(
         CODE,
         NAME,

@@ -68,7 +68,7 @@ def _beside_zeros(case: Case) -> list[int]:
         offsets, edges = incoming(case.graph)
         for origin in origins:
             taken = _taken_by(case.graph, origin.node, offsets, edges)
-            if any(_is_zero_and_learns(case, index) for index in taken):
+            if any(is_zero_and_learns(case, index) for index in taken):
                 found |= zero.intersection(origin.parameters)
     return sorted(found)
 
@@ -84,6 +84,7 @@ def _taken_by(graph: FlowGraph, node: int, offsets: object, edges: object) -> se
     return found
 
 
-def _is_zero_and_learns(case: Case, index: int) -> bool:
+def is_zero_and_learns(case: Case, index: int) -> bool:
+    """Whether the parameter is a weight that is all zero, and gets a gradient: its first update ends that."""
     fact = case.facts[index]
     return fact.weight_norm == 0.0 and case.verdicts[index] is Verdict.LIVE and not fact.name.endswith("bias")

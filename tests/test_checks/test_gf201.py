@@ -45,6 +45,20 @@ def test_what_this_batch_or_a_met_hinge_makes_zero_is_information(operand: Opera
     assert (finding.code, finding.severity, bool(finding.help)) == ("GF201", severity, severity is Severity.ERROR)
 
 
+def test_before_any_step_zeros_beside_weights_that_start_as_zero_prove_nothing() -> None:
+    def severity(held: bool, norm: float) -> Severity:
+        program = Program()
+        lin, gate = program.layer("lin", held=held, **steps(0.0)), program.weight("gate.weight", live=True, held=held, weight_norm=norm)
+        node = program.op("mul", program.op("linear", *lin), line=20)
+        program.loss(program.op("linear", node, program.op("linear", gate)))
+        program.origin(node, *lin)
+        return next(finding.severity for finding in program.findings() if finding.code == "GF201")
+
+    assert severity(held=False, norm=0.0) is Severity.INFO
+    assert severity(held=False, norm=1.0) is Severity.ERROR
+    assert severity(held=True, norm=0.0) is Severity.ERROR
+
+
 def test_zero_without_a_known_operation_says_nothing() -> None:
     program = dead()
     program.origins.clear()
