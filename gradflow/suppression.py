@@ -43,8 +43,8 @@ def read_ignore(text: str) -> Ignore | None:
 
 def find_ignores(source: str) -> dict[int, Ignore]:
     """The comments of a file by line, from 1. What stands in a string is none; of a file that is no Python, those before the error."""
-    found = {}
-    for line, text in _comments(source):
+    found: dict[int, Ignore] = {}
+    for line, text in _comments(source) if _COMMENT.search(source) else ():  # most files have none, and tokens take time
         ignore = read_ignore(text)
         if ignore:
             found[line] = ignore
