@@ -287,6 +287,7 @@ def _outcome(recording: Recording, findings: Sequence[Finding], fail_on: FailOn)
         message = "the program was stopped " + ("before it had made enough steps" if judged else "before a step could be judged")
     else:
         reasons = sorted({fact.opaque for fact in recording.parameters if fact.opaque})
+        reasons += [] if recording.parameters else ["nothing that ran has a parameter that could be trained"]
         message = "" if judged else ": ".join(["no step could be judged", *reasons])
     if any(fail_on.fails(finding) for finding in findings):
         return Outcome.FINDINGS, message

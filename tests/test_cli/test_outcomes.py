@@ -82,6 +82,10 @@ def test_an_audit_is_clean_only_where_a_step_was_judged_and_nothing_cut_it_short
     assert bool(report.message) is (outcome is not Outcome.CLEAN)
 
 
+def test_a_run_of_what_has_no_parameters_says_so() -> None:
+    assert build_report(recording()).message == "no step could be judged: nothing that ran has a parameter that could be trained"
+
+
 @pytest.mark.parametrize(
     ("level", "outcome"), [(FailOn.ERROR, Outcome.CLEAN), (FailOn.WARNING, Outcome.FINDINGS), (FailOn.NEVER, Outcome.CLEAN)]
 )
