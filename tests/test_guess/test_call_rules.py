@@ -219,3 +219,14 @@ def test_a_model_that_cannot_keep_a_cache_is_called_without_one(load: Load) -> N
 def test_an_axis_in_chunks_is_made_divisible(load: Load) -> None:
     forward = "if x.shape[2] % 14:\n    raise ValueError(f'cannot divide axis of length {x.shape[2]} in chunks of 14')\nreturn self.conv(x)"
     assert _called(load, forward, "self.conv = nn.Conv2d(3, 4, 3)").startswith("x=float32[2,3,")
+
+
+def test_two_inputs_that_are_put_together_share_the_channels(load: Load) -> None:
+    forward = "return self.conv(torch.cat([moving, fixed], 1))"
+    called = _called(load, forward, "self.conv = nn.Conv2d(2, 4, 3)", "moving, fixed")
+    assert called == "moving=float32[2,1,32,32], fixed=float32[2,1,32,32]"
+
+
+def test_a_length_is_made_divisible_by_the_last_number_of_the_message_too(load: Load) -> None:
+    forward = "if x.shape[1] % 48:\n    raise ValueError(f'Sequence length ({x.shape[1]}) needs to be divisible by bucket x 2 - 48')\n"
+    assert _called(load, f"b, t, d = x.shape\n{forward}return self.lin(x)") == "x=float32[2,48,64]"

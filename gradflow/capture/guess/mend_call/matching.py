@@ -27,7 +27,7 @@ PAIRS = (
 """Two sizes in a message that have to be equal."""
 
 _DIVIDED = re.compile(
-    r"divide axis of length (\d+) in chunks of (\d+)|(?:size|height|width|length|dim\w*)\D{0,9}(\d+)\D{1,40}divisible by\D{1,30}(\d+)"
+    r"divide axis of length (\d+) in chunks of (\d+)|(?:size|height|width|length|dim\w*)\D{0,9}(\d+)\D{1,40}divisible by\D{1,30}(\d.*)"
 )
 
 _SHAPES = re.compile(r"size \((?:torch\.Size\()?\[([\d, ]*)\]\)?\).*(?:same as|match|equal).*size \((?:torch\.Size\()?\[([\d, ]*)\]\)?\)")
@@ -42,8 +42,9 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
         return
     divided = _DIVIDED.search(failure.message)
     if divided is not None:
-        length, chunk = (int(number) for number in divided.groups() if number)
-        yield from _replaced(call, length, max(length // chunk, 1) * chunk) if chunk else ()
+        length, *chunks = (int(number) for group in divided.groups() if group for number in re.findall(r"\d+", group))
+        for chunk in dict.fromkeys(chunks[:1] + chunks[-1:]):  # "by 14", "by the bucket size x 2: 128"
+            yield from _replaced(call, length, max(length // chunk, 1) * chunk) if chunk else ()
         return
     yield from _long_enough(call, failure)
     yield from _equal_shapes(call, failure)

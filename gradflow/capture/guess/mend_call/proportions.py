@@ -9,7 +9,9 @@ length 896": the sequence becomes 896 times as long. Twelve patches a side are w
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 
@@ -28,7 +30,7 @@ _LARGEST, _HARDLY = 1 << 20, 8
 
 
 def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> Iterator[Call]:
-    """One dimension behind the batch at a time, the last first."""
+    """One dimension behind the batch at a time, the last first; then in all inputs of one shape, which may be put together."""
     for got, wanted in wanted_sizes(failure.message):
         for name, shape in call.tensors().items():
             for index in range(len(shape.sizes) - 1, 0, -1):
@@ -36,6 +38,17 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
                 for new in _changed(old, got, wanted):
                     changed = tuple(new if place == index else size for place, size in enumerate(shape.sizes))
                     yield call.with_argument(name, Shape(shape.dtype, changed, shape.rest).text)
+        yield from _together(call, got, wanted)
+
+
+def _together(call: Call, got: int, wanted: int) -> Iterator[Call]:
+    tensors = call.tensors()
+    shapes = Counter(shape for shape in tensors.values() if len(shape.sizes) > 1)
+    for shape in (shape for shape, times in shapes.items() if times > 1):
+        new, rest = divmod(shape.sizes[1] * wanted, got)
+        if not rest and new:
+            text = Shape(shape.dtype, (shape.sizes[0], new, *shape.sizes[2:]), shape.rest).text
+            yield replace(call, arguments=tuple((name, text if tensors.get(name) == shape else given) for name, given in call.arguments))
 
 
 def _changed(old: int, got: int, wanted: int) -> list[int]:
