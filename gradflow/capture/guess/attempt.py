@@ -57,6 +57,14 @@ class Leaf:
 
 
 @dataclass(frozen=True, slots=True)
+class Past:
+    """What is worth knowing of a failure later on. It holds none of the tensors that were there when it was raised."""
+
+    message: str
+    place: tuple[str, str, int, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """What a try raised, from the outermost frame of the user's to the innermost. `layers_done`: how many had come to their end."""
 
@@ -81,6 +89,11 @@ class Failure:
         have got equally far, whatever the numbers in their messages."""
         at = (self.own[-1].file, self.own[-1].line) if self.own else ("", 0)
         return (type(self.error).__name__, *at, id(self.leaf.layer) if self.leaf is not None else 0)
+
+    @property
+    def past(self) -> Past:
+        """Its message and its place alone."""
+        return Past(self.message, self.place)
 
     @property
     def is_final(self) -> bool:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 
-from gradflow.capture.guess.attempt import Failure
+from gradflow.capture.guess.attempt import Past
 from gradflow.capture.guess.call import Call, Shape
 from gradflow.capture.guess.mend_call.proportions import wanted_sizes
 
 
-def extrapolated(before: Call, first: Failure, after: Call, second: Failure) -> Iterator[Call]:
+def extrapolated(before: Call, first: Past, after: Call, second: Past) -> Iterator[Call]:
     """At most one call for each pair of numbers in the messages."""
     change = _one_change(before, after)
     if change is None or first.place != second.place:

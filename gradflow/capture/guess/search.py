@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import heapq
 import itertools
+import re
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -20,7 +21,7 @@ from torch._guards import detect_fake_mode
 
 from gradflow.capture.fake import TooManyParameters, stopped_at
 from gradflow.capture.guess import inputs
-from gradflow.capture.guess.attempt import Failure, TooSlow, attempt
+from gradflow.capture.guess.attempt import Failure, Past, TooSlow, attempt
 from gradflow.capture.guess.call import Call
 from gradflow.capture.guess.construction import propose as constructions
 from gradflow.capture.guess.construction.parts import PLACE
@@ -41,8 +42,8 @@ _DEEPEST, _SHARE_OF_A_PART = 2, 0.3
 _MOST_PARAMETERS = 200_000_000
 """A larger model is made smaller, where its sizes have usual names: 800 MB of float32, and some seconds for each try."""
 
-_MOST_ELEMENTS = 20_000_000
-"""Numbers in the inputs of one call: more cannot be interrupted in time."""
+_MOST_ELEMENTS, _MOST_WHEN_MENDED = 20_000_000, 5_000_000
+"""Numbers in the inputs of one call: more cannot be interrupted in time, and layers make many times as many of them."""
 _MENDS = 24
 """Ways of mending one failure that are tried, the surest first."""
 
@@ -51,8 +52,10 @@ _PATIENCE = 3
 
 _SLOW = Failure(TooSlow(), ())
 
+_WANTS_GRADIENTS = re.compile(r"requires? grad|requires_grad|grad_fn|no_grad|grad mode")
+
 T = TypeVar("T")
-_Origin = tuple[Call, Failure]
+_Origin = tuple[Call, Past]
 """A call and how it failed."""
 Place = tuple[str, str, int, int]
 
@@ -252,7 +255,7 @@ def find_call(
     slow = 0
     while tries < _TRIES_TO_CALL and deadline.left() and (waiter := waiting.pop()) is not None:
         call, origin = waiter
-        if (call.options, call.evaluating) in seen or call.elements > _MOST_ELEMENTS:
+        if (call.options, call.evaluating) in seen or call.elements > (_MOST_WHEN_MENDED if origin else _MOST_ELEMENTS):
             continue
         seen.add((call.options, call.evaluating))
         tries += 1
@@ -264,7 +267,7 @@ def find_call(
             return failure
         first = first or failure
         if origin is not None:
-            waiting.put(extrapolated(*origin, call, failure), call, failure, solved=True)
+            waiting.put(extrapolated(*origin, call, failure.past), call, failure, solved=True)
         waiting.put(mended_calls(call, failure, model, sizes), call, failure)
     return first or Failure(TypeError("its forward takes nothing that could be guessed"), ())
 
@@ -296,13 +299,23 @@ class _Line:
         seen = failure.place in self._places and not solved
         for number, call in enumerate(_few(mended)):
             # no two entries have the same rank, so that calls are never compared
-            heapq.heappush(self._waiting, ((-failure.layers_done, int(seen), -self._failures, number), call, (failed, failure)))
+            heapq.heappush(self._waiting, ((-failure.layers_done, int(seen), -self._failures, number), call, (failed, failure.past)))
         self._places.add(failure.place)
 
 
 def try_call(model: torch.nn.Module, call: Call, seconds: float) -> Failure | None:
-    """None where the call runs and gives at least one floating tensor."""
+    """None where the call runs and gives at least one floating tensor.
 
+    What fails is found out without gradients, which would keep the values of every layer; what runs has to run with them too.
+    """
+    with torch.no_grad():
+        failure = _tried(model, call, seconds)
+    if failure is None or _WANTS_GRADIENTS.search(failure.message):
+        failure = _tried(model, call, seconds)
+    return failure
+
+
+def _tried(model: torch.nn.Module, call: Call, seconds: float) -> Failure | None:
     def run() -> object:
         torch.manual_seed(0)
         args, kwargs = call.build()

@@ -15,11 +15,11 @@ _DEEPEST = 4
 
 
 def shrunk(config: Any) -> Iterator[dict[str, Any]]:
-    """What to change in it: all sizes, then those that are no sizes of an image, then the number of heads and not their width, then only
-    its depth, then all that is called like a size, then nothing."""
+    """What to change in it: all sizes, then those that are no sizes of an image, then nothing, then the number of heads, not their width,
+    then only its depth, then all that is called like a size."""
     chosen: list[dict[str, Any]] = []
     small, without_image, only_depth = (_smaller(config, partial(_kept, keep), 0) for keep in _KEPT)
-    for changes in (small, without_image, _smaller(config, _fewer_heads, 0), only_depth, _smaller(config, _all, 0), {}):
+    for changes in (small, without_image, {}, _smaller(config, _fewer_heads, 0), only_depth, _smaller(config, _all, 0)):
         if changes not in chosen:
             chosen.append(changes)
     yield from chosen
