@@ -3,7 +3,7 @@ as much.
 
 "expected input[2, 4, 32, 32] to have 2 channels" where two channels were given: one is given. "sequence length 1 is less than target
 length 896": the sequence becomes 896 times as long. Twelve patches a side are wanted and two were made: the side becomes six times as long.
-42 features are wanted of 32 and 13 that are added to them: the input gets 29.
+A layer that wants 13 features got 42 of an input of 32: ten are added on the way, so the input gets three.
 """
 
 from __future__ import annotations
