@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 import pathlib
 import re
+import subprocess
 import sys
 import time
 import warnings
@@ -132,7 +133,11 @@ def _cases() -> Iterator[Case]:
 def _let_torchvision_load() -> None:
     """A torchvision that was built for another torch lacks its own operations, which no model here calls: they are declared instead."""
     spec = importlib.util.find_spec("torchvision")
-    if spec is None or spec.origin is None:
+    if (
+        spec is None
+        or spec.origin is None
+        or subprocess.run([sys.executable, "-c", "import torchvision"], capture_output=True).returncode == 0
+    ):
         return
     text = pathlib.Path(spec.origin).with_name("_meta_registrations.py").read_text("utf-8")
     library = torch.library.Library("torchvision", "FRAGMENT")
