@@ -46,6 +46,10 @@ class Spot:
     variables: dict[str, Any] = field(repr=False)
     scope: dict[str, Any] = field(repr=False)
 
+    def above(self, most: int) -> Iterator[str]:
+        """The lines of the file before this one, the nearest first, from less than `most` lines away."""
+        return (linecache.getline(self.file, number) for number in range(self.line - 1, max(0, self.line - most), -1))
+
 
 @dataclass(frozen=True, slots=True)
 class Leaf:

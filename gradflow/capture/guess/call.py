@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,6 +25,12 @@ class Shape:
     def text(self) -> str:
         """As written."""
         return f"{self.dtype}[{','.join(map(str, self.sizes))}]{self.rest}"
+
+    def with_size(self, index: int, size: int) -> Shape:
+        """The same with another size in one dimension, which may be counted from the end."""
+        sizes = list(self.sizes)
+        sizes[index] = size
+        return replace(self, sizes=tuple(sizes))
 
 
 def shape_of(text: str) -> Shape | None:
@@ -68,6 +75,10 @@ class Call:
         if name not in {known for known, _ in given}:
             given.append((name, text))
         return replace(self, arguments=tuple(given))
+
+    def with_arguments(self, texts: Mapping[str, str]) -> Call:
+        """The same with other texts for some of its arguments."""
+        return replace(self, arguments=tuple((name, texts.get(name, text)) for name, text in self.arguments))
 
     def without(self, name: str) -> Call:
         """The same without one argument."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from gradflow.capture.guess.attempt import Past
-from gradflow.capture.guess.call import Call, Shape
+from gradflow.capture.guess.call import Call
 from gradflow.capture.guess.mend_call.proportions import wanted_sizes
 
 
@@ -24,9 +24,7 @@ def extrapolated(before: Call, first: Past, after: Call, second: Past) -> Iterat
             continue
         size = old + Fraction((wanted - got) * (new - old), got_then - got)
         if size.denominator == 1 and size > 0:
-            shape = after.tensors()[name]
-            sizes = tuple(int(size) if place == index else other for place, other in enumerate(shape.sizes))
-            yield after.with_argument(name, Shape(shape.dtype, sizes, shape.rest).text)
+            yield after.with_argument(name, after.tensors()[name].with_size(index, int(size)).text)
 
 
 def _one_change(before: Call, after: Call) -> tuple[str, int, int, int] | None:

@@ -12,13 +12,12 @@ from collections.abc import Iterator
 import torch
 
 from gradflow.capture.guess.call import Call, Shape
-from gradflow.capture.guess.inputs.dimensions import dimensions_of
-from gradflow.capture.guess.inputs.usual_inputs import NO_TENSOR, usual_input
+from gradflow.capture.guess.inputs.dimensions import likely_input
+from gradflow.capture.guess.inputs.usual_inputs import NO_TENSOR
 from gradflow.capture.guess.mend_call import mended as mended_calls
 from gradflow.capture.guess.search import Deadline, try_call
 from gradflow.capture.guess.sizes import Sizes
 from gradflow.capture.guess.subject import parameters_of
-from gradflow.capture.guess.usual import annotation_of
 
 _MOST_OPTIONAL = 10
 _MENDS = 8
@@ -70,10 +69,7 @@ def _optional(model: torch.nn.Module, call: Call, sizes: Sizes) -> Iterator[tupl
     """The arguments that were left out and may be tensors, each with the usual text of its name."""
     given = call.given()
     names = [
-        (
-            entry.name,
-            dimensions_of(model, entry.name, annotation_of(entry), sizes) or usual_input(entry.name, annotation_of(entry), sizes),
-        )
+        (entry.name, likely_input(model, entry, sizes))
         for entry in parameters_of(model.forward).values()
         if entry.name not in given and entry.default is not inspect.Parameter.empty and not NO_TENSOR.search(entry.name)
     ]

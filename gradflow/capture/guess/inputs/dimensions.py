@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterator
 
@@ -41,6 +42,12 @@ def propose(model: torch.nn.Module, construction: Construction, subject: Subject
     first = input_of_first_layer(model, sizes)
     others = {name: usual_input(name, annotation_of(parameters[name]), sizes) or first for name in names}
     yield Call(tuple((name, read.get(name) or others[name]) for name in names), "what its code reads from the arguments")
+
+
+def likely_input(model: torch.nn.Module, entry: inspect.Parameter, sizes: Sizes) -> str:
+    """The text of an argument as the source tells it, else as its name suggests; empty where neither says anything."""
+    annotation = annotation_of(entry)
+    return dimensions_of(model, entry.name, annotation, sizes) or usual_input(entry.name, annotation, sizes)
 
 
 def dimensions_of(model: torch.nn.Module, name: str, annotation: str, sizes: Sizes) -> str:

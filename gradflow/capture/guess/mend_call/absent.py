@@ -10,11 +10,10 @@ import torch
 from gradflow.capture.guess.attempt import Failure
 from gradflow.capture.guess.call import Call
 from gradflow.capture.guess.first_layer import input_of_first_layer
-from gradflow.capture.guess.inputs.dimensions import dimensions_of
+from gradflow.capture.guess.inputs.dimensions import likely_input
 from gradflow.capture.guess.inputs.usual_inputs import NO_TENSOR, usual_input
 from gradflow.capture.guess.sizes import Sizes
 from gradflow.capture.guess.subject import parameters_of
-from gradflow.capture.guess.usual import annotation_of
 
 
 def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> Iterator[Call]:
@@ -36,13 +35,10 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
         lines = " ".join(spot.text for spot in reversed(failure.own))
         named += [name for name in re.findall(r"[A-Za-z_]\w*", lines) if name in parameters and name not in given]
     for name in list(dict.fromkeys(named))[:4]:
-        annotation = annotation_of(parameters[name])
-        text = dimensions_of(model, name, annotation, sizes) or usual_input(name, annotation, sizes) or input_of_first_layer(model, sizes)
+        text = likely_input(model, parameters[name], sizes) or input_of_first_layer(model, sizes)
         yield call.with_argument(name, text)
         if named.index(name) == 0 and len(set(named)) > 1:
             both = call
             for other in list(dict.fromkeys(named))[:4]:
-                annotation = annotation_of(parameters[other])
-                usual = dimensions_of(model, other, annotation, sizes) or usual_input(other, annotation, sizes)
-                both = both.with_argument(other, usual or text)
+                both = both.with_argument(other, likely_input(model, parameters[other], sizes) or text)
             yield both

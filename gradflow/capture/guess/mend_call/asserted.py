@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import linecache
 import re
 from collections.abc import Iterator
 
 import torch
 
 from gradflow.capture.guess.attempt import Failure, Spot
-from gradflow.capture.guess.call import Call, Shape
+from gradflow.capture.guess.call import Call
 from gradflow.capture.guess.sizes import Sizes
 
 _WANTED = re.compile(r"\b(\w+)\.(?:shape\[(-?\d)\]|size\((-?\d)\))\s*(?:==|!=)\s*(\d+|(?:self\.)?[A-Za-z_]\w*)(?![\w.(\[])")
@@ -27,9 +26,7 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
     for name, at, other, word in _WANTED.findall(text):
         shape, index, wanted = tensors.get(name), int(at or other), _value(word, spot)
         if shape is not None and wanted is not None and -len(shape.sizes) <= index < len(shape.sizes):
-            changed = list(shape.sizes)
-            changed[index] = wanted
-            yield call.with_argument(name, Shape(shape.dtype, tuple(changed), shape.rest).text)
+            yield call.with_argument(name, shape.with_size(index, wanted).text)
 
 
 def _condition(spot: Spot) -> str:
@@ -37,8 +34,7 @@ def _condition(spot: Spot) -> str:
     if not spot.text.lstrip().startswith("raise"):
         return spot.text
     indent = len(spot.text) - len(spot.text.lstrip())
-    for number in range(spot.line - 1, max(0, spot.line - _ABOVE), -1):
-        line = linecache.getline(spot.file, number)
+    for line in spot.above(_ABOVE):
         if line.strip() and len(line) - len(line.lstrip()) < indent:
             return line
     return spot.text

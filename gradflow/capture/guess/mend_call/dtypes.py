@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 
 import torch
 
@@ -50,7 +49,7 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
         other = {name: Shape("float32", shape.sizes).text for name, shape in tensors.items() if shape.dtype == "bool"}
         yield from (call.with_argument(name, text) for name, text in {**whole, **other}.items())
         if len(whole) > 1:
-            yield replace(call, arguments=tuple((name, whole.get(name, text)) for name, text in call.arguments))
+            yield call.with_arguments(whole)
     if re.search(r"[Bb]ool", failure.message):
         for name, shape in tensors.items():
             if shape.dtype != "bool":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 
 import torch
 
@@ -67,8 +66,7 @@ def _long_enough(call: Call, failure: Failure) -> Iterator[Call]:
     for name, shape in call.tensors().items():
         for at in (place, place + 1):
             if at < len(shape.sizes) and shape.sizes[at] == size:
-                longer = (*shape.sizes[:at], index + 1, *shape.sizes[at + 1 :])
-                yield call.with_argument(name, Shape(shape.dtype, longer, shape.rest).text)
+                yield call.with_argument(name, shape.with_size(at, index + 1).text)
 
 
 def _equal_shapes(call: Call, failure: Failure) -> Iterator[Call]:
@@ -89,8 +87,7 @@ def _replaced(call: Call, old: int, new: int) -> Iterator[Call]:
     for name, shape in call.tensors().items():
         if old in shape.sizes and new:
             last = len(shape.sizes) - 1 - shape.sizes[::-1].index(old)
-            resized = tuple(new if index == last else size for index, size in enumerate(shape.sizes))
-            changed[name] = Shape(shape.dtype, resized, shape.rest).text
+            changed[name] = shape.with_size(last, new).text
     yield from (call.with_argument(name, text) for name, text in changed.items())
     if len(changed) > 1:
-        yield replace(call, arguments=tuple((name, changed.get(name, text)) for name, text in call.arguments))
+        yield call.with_arguments(changed)

@@ -11,12 +11,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 
 import torch
 
 from gradflow.capture.guess.attempt import Failure
-from gradflow.capture.guess.call import Call, Shape
+from gradflow.capture.guess.call import Call
 from gradflow.capture.guess.mend_call.matching import PAIRS
 from gradflow.capture.guess.sizes import Sizes
 
@@ -36,8 +35,7 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
             for index in range(len(shape.sizes) - 1, 0, -1):
                 old = shape.sizes[index]
                 for new in _changed(old, got, wanted):
-                    changed = tuple(new if place == index else size for place, size in enumerate(shape.sizes))
-                    yield call.with_argument(name, Shape(shape.dtype, changed, shape.rest).text)
+                    yield call.with_argument(name, shape.with_size(index, new).text)
         yield from _together(call, got, wanted)
 
 
@@ -47,8 +45,8 @@ def _together(call: Call, got: int, wanted: int) -> Iterator[Call]:
     for shape in (shape for shape, times in shapes.items() if times > 1):
         new, rest = divmod(shape.sizes[1] * wanted, got)
         if not rest and new:
-            text = Shape(shape.dtype, (shape.sizes[0], new, *shape.sizes[2:]), shape.rest).text
-            yield replace(call, arguments=tuple((name, text if tensors.get(name) == shape else given) for name, given in call.arguments))
+            text = shape.with_size(1, new).text
+            yield call.with_arguments({name: text for name, other in tensors.items() if other == shape})
 
 
 def _changed(old: int, got: int, wanted: int) -> list[int]:

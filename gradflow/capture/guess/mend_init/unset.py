@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import linecache
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -76,8 +75,7 @@ def _of_the_same_name(spot: Spot) -> list[tuple[str, str]]:
 def _assigned(spot: Spot) -> str:
     """The lines above the failing one that gave a name in it the value None."""
     names = [name for name in _WORD.findall(spot.text) if name in spot.variables and spot.variables[name] is None]
-    above = (linecache.getline(spot.file, number) for number in range(spot.line - 1, max(0, spot.line - _ABOVE), -1))
-    return "".join(line for line in above if any(re.match(rf"\s*{name}\s*=[^=]", line) for name in names))
+    return "".join(line for line in spot.above(_ABOVE) if any(re.match(rf"\s*{name}\s*=[^=]", line) for name in names))
 
 
 def _held(spot: Spot, owner: str) -> Any:
