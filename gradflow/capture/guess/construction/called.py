@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import functools
-import inspect
+
+from gradflow.capture.guess.sources import definition_of
 
 
 @functools.lru_cache(maxsize=256)
@@ -13,9 +14,8 @@ def stored_and_called(cls: type) -> frozenset[str]:
 
     `self.net = net` and then `self.net(x)`: it is no number, and no configuration.
     """
-    try:
-        tree = ast.parse("if 1:\n" + inspect.getsource(cls) if inspect.getsource(cls)[:1].isspace() else inspect.getsource(cls))
-    except (OSError, TypeError, SyntaxError):
+    tree = definition_of(cls)
+    if tree is None:
         return frozenset()
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     stored: dict[str, str] = {}

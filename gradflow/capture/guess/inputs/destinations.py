@@ -11,15 +11,15 @@ Reads the source of `forward`, of the model's own methods and of the layers that
 from __future__ import annotations
 
 import ast
-import functools
 import inspect
 import re
-import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import nn
+
+from gradflow.capture.guess.sources import definition_of
 
 _DEEPEST = 6
 _SAME = frozenset({"to", "contiguous", "clone", "float", "double", "half", "detach", "type", "type_as", "cuda", "cpu", "requires_grad_",
@@ -59,17 +59,8 @@ def destination(model: nn.Module, argument: str) -> Destination | None:
 
 
 def _in_function(owner: nn.Module, function: Callable[..., Any], argument: str, depth: int) -> Destination | None:
-    tree = _tree(inspect.unwrap(getattr(function, "__func__", function)))
-    return _Walk(owner, argument, depth).body(tree.body) if tree is not None and depth < _DEEPEST else None
-
-
-@functools.lru_cache(maxsize=512)
-def _tree(function: Callable[..., Any]) -> ast.FunctionDef | None:
-    try:
-        parsed = ast.parse(textwrap.dedent(inspect.getsource(function))).body
-    except (OSError, TypeError, SyntaxError):
-        return None  # written in C, or made at run time
-    return parsed[0] if parsed and isinstance(parsed[0], ast.FunctionDef) else None
+    tree = definition_of(inspect.unwrap(getattr(function, "__func__", function)))
+    return _Walk(owner, argument, depth).body(tree.body) if isinstance(tree, ast.FunctionDef) and depth < _DEEPEST else None
 
 
 class _Walk:
