@@ -100,23 +100,28 @@ def _is_only_start(case: Case, origin: NumericOrigin, members: list[int]) -> boo
     return any(is_zero_and_learns(case, i) for i, fact in enumerate(case.facts) if fact.root in roots)
 
 
+def _why_harmless(case: Case, origin: NumericOrigin, members: list[int]) -> str:
+    """Why it is no fault, or not known to be one; empty where it is."""
+    if _is_only_start(case, origin, members):
+        return "no optimizer took a step here, and the model has weights that start as zero: it may be zero at first only"
+    if not _is_meant(origin):
+        return ""
+    return f"taken as meant: {'it is a way to freeze' if origin.meant else 'the loss has nothing to ask of them in these batches'}"
+
+
 def _finding(case: Case, origin: NumericOrigin, members: list[int]) -> Finding:
     names = case.names(members)
-    asked = "it is a way to freeze" if origin.meant else "the loss has nothing to ask of them in these batches"
-    note = f"taken as meant: {asked}" if _is_meant(origin) else ""
-    if _is_only_start(case, origin, members):
-        origin = replace(origin, meant=True)
-        note = "no optimizer took a step here, and the model has weights that start as zero: it may be zero at first only"
+    harmless = _why_harmless(case, origin, members)
     return Finding(
         CODE,
         NAME,
-        Severity.INFO if _is_meant(origin) else SEVERITY,
+        Severity.INFO if harmless else SEVERITY,
         f"the gradient of {spoken(case.facts, members)} {_what(origin)}",
         names,
         sites=cause_site(origin.site, _NOTE.get(origin.operand, "hands back a gradient of zero")),
         reason=origin.operand.value,
-        help=() if _is_meant(origin) else (_cure(origin),),
-        notes=tuple(filter(None, (f"`{origin.autograd or origin.operation}`: {_WHY[origin.operand]}", note))),
+        help=() if harmless else (_cure(origin),),
+        notes=tuple(filter(None, (f"`{origin.autograd or origin.operation}`: {_WHY[origin.operand]}", harmless))),
     )
 
 
