@@ -372,7 +372,7 @@ def _write(text: str, place: str) -> None:
 def _write_failure_document(sentence: str, trace: str, rest: Sequence[str], place: str) -> None:
     import shlex
 
-    from gradflow.graph.recording import Target, TargetKind
+    from gradflow.graph.target import Target, TargetKind
     from gradflow.report import Outcome, Report
 
     target = Target(TargetKind.SCRIPT, rest[0] if rest else "", shlex.join(["gradflow", "audit", *rest]))

@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gradflow.baseline import Baseline, read_baseline, write_baseline
-from gradflow.checks.base import all_checks
-from gradflow.checks.explain import all_described
 from gradflow.errors import TargetError
 from gradflow.focus import with_focus
 from gradflow.report import Outcome, Report
@@ -34,7 +32,7 @@ class Screen:
 
         `codes` are those for which a comment that suppresses nothing is idle; default: what an audit can find.
         """
-        idle = idle_ignores(report, _sources(report), [check.CODE for check in all_checks()] if codes is None else codes)
+        idle = idle_ignores(report, _sources(report), _all_codes() if codes is None else codes)
         baseline = self.baseline
         if self.write_to and _is_complete(report):
             baseline = self._write(screen(report, self.selection), target)
@@ -97,9 +95,17 @@ def _check_codes(selection: Selection, options: argparse.Namespace) -> None:
     settings = [("`select` in the settings", selection.select), ("`ignore` in the settings", selection.ignore)]
     wanted = [*given, *settings, ("`per-file-ignores` in the settings", per_file)]
     if any(selector != EVERYTHING[0] for _, selectors in wanted for selector in selectors):
+        from gradflow.checks.explain import all_described  # a tenth of what `lint` takes for one small file
+
         codes = [entry.CODE for entry in all_described()]
         for where, selectors in wanted:
             require_known(selectors, codes, where)
+
+
+def _all_codes() -> list[str]:
+    from gradflow.checks.base import all_checks  # as above: only an audit asks for them
+
+    return [check.CODE for check in all_checks()]
 
 
 def _read(place: str) -> Baseline:

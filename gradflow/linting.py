@@ -6,8 +6,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from gradflow.checks.explain import all_described
-from gradflow.graph.recording import Target, TargetKind
+from gradflow.graph.target import Target, TargetKind
 from gradflow.report import Outcome, Report
 from gradflow.screening import FailOn, screen, settle, split_suppressed
 from gradflow.selection import Selection, read_selectors, require_known
@@ -34,8 +33,10 @@ def lint(
         UsageError: a code has another form, or there is no such check.
     """
     chosen, ignored = read_selectors(select, "select"), read_selectors(ignore, "ignore")
-    for where, selectors in (("select", chosen), ("ignore", ignored)):
-        if selectors:
+    if chosen or ignored:
+        from gradflow.checks.explain import all_described  # with all checks, which reading source needs not
+
+        for where, selectors in (("select", chosen), ("ignore", ignored)):
             require_known(selectors, [entry.CODE for entry in all_described()], where)
     selection = Selection().overridden(chosen, ignored)
     entries = [paths] if isinstance(paths, str | Path) else list(paths)

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from gradflow.errors import FindingsError, UsageError
 from gradflow.graph.flow import CutReason, FlowGraph
-from gradflow.graph.recording import Target
 from gradflow.graph.site import Site
+from gradflow.graph.target import Target
 from gradflow.verdict import Verdict
 
 if TYPE_CHECKING:

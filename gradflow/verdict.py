@@ -6,8 +6,10 @@ The trace has one say only: whether a parameter that autograd did not reach had 
 from __future__ import annotations
 
 from enum import Enum
+from typing import TYPE_CHECKING
 
-from gradflow.graph.recording import ParameterFact, StepFact
+if TYPE_CHECKING:
+    from gradflow.graph.recording import ParameterFact, StepFact
 
 RELATIVE_FLOOR = 2e-6
 """A gradient under this share of its module's largest is rounding noise: a bias before BatchNorm measures 6e-8 of its weight's."""

@@ -15,8 +15,8 @@ from gradflow.document.flow_form import flow_form, read_flow
 from gradflow.document.focus_form import focus_form, read_focus
 from gradflow.errors import UsageError
 from gradflow.graph.flow import FlowGraph
-from gradflow.graph.recording import Target, TargetKind
 from gradflow.graph.site import Site
+from gradflow.graph.target import Target, TargetKind
 from gradflow.json_fields import as_kind, each_field, enum_field, field, list_field, optional_field
 from gradflow.report import Evidence, Finding, FindingSite, Outcome, ParameterRow, Report, Role, Severity, StepRow
 from gradflow.verdict import Verdict

@@ -7,28 +7,8 @@ from enum import Enum
 
 from gradflow.graph.flow import FlowGraph
 from gradflow.graph.site import Site
-
-
-class TargetKind(str, Enum):
-    """What was audited."""
-
-    SCRIPT = "script"
-    NOTEBOOK = "notebook"
-    COMMAND = "command"
-    CALL = "call"  # a forward call that the file makes itself
-    MODULE = "module"  # an nn.Module named by `file.py:attr`
-    CLASS = "class"
-    API = "api"  # a live object in Python
-    SOURCE = "source"  # read, not run
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What was audited, and the command line that audits it again."""
-
-    kind: TargetKind
-    file: str
-    reproduce: str
+from gradflow.graph.target import Target as Target
+from gradflow.graph.target import TargetKind as TargetKind
 
 
 class Membership(str, Enum):

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from gradflow.document import from_document, to_document
 from gradflow.errors import UsageError
-from gradflow.graph.recording import Target, TargetKind
+from gradflow.graph.target import Target, TargetKind
 from gradflow.report import Outcome, Report
 from gradflow.static.names import candidates
 from gradflow.static.rules.base import Draft

@@ -130,13 +130,14 @@ def test_several_processes_say_what_one_says_in_the_same_order(tmp_path: Path) -
     assert one == two and len(one.findings) >= len(CERTAIN)
 
 
-def test_nothing_is_executed_and_torch_is_not_imported(tmp_path: Path) -> None:
+def test_nothing_is_executed_and_neither_torch_nor_what_only_an_audit_needs_is_imported(tmp_path: Path) -> None:
     import subprocess
 
     (tmp_path / "model.py").write_text("open('ran', 'w').close()\n" + FAULT, "utf-8")
-    check = "import sys, gradflow; r = gradflow.lint('model.py'); assert len(r.findings) == 1; print('torch' in sys.modules)"
+    check = "import sys, gradflow, gradflow.cli_screen; r = gradflow.lint('model.py'); assert len(r.findings) == 1;"
+    check += "print({'torch', 'gradflow.graph.recording', 'gradflow.checks'} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", check], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60)
-    assert run.stdout == "False\n" and not (tmp_path / "ran").exists()
+    assert run.stdout == "set()\n" and not (tmp_path / "ran").exists()
 
 
 @pytest.mark.parametrize("seed", range(60))
