@@ -80,6 +80,8 @@ class Hierarchy:
             outside: list[str] = []
             self._collect(owner, classes, outside, 0)
             # The last mention of a shared base counts, as in Python's own order.
+            if any(MODULE_BASES.search(name) for name in outside):
+                outside += [entry.name for entry in classes if not entry.is_readable]
             order = [entry for place, entry in enumerate(classes) if entry not in classes[place + 1 :]]
             strangers = tuple(dict.fromkeys(name for name in outside if name.rpartition(".")[2] not in TRANSPARENT_BASES))
             self._known[owner] = Lineage(tuple(order), tuple(dict.fromkeys(outside)), strangers)
@@ -116,7 +118,7 @@ class Hierarchy:
 
     def _collect(self, owner: Class, classes: list[Class], outside: list[str], depth: int) -> None:
         classes.append(owner)
-        for base in owner.node.bases:
+        for base in owner.bases:
             found = resolve(self.package, owner.module, base)
             if isinstance(found, Class) and depth < DEEPEST and found is not owner:
                 self._collect(found, classes, outside, depth + 1)

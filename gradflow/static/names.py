@@ -8,8 +8,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from gradflow.static.read import Source, read_source
+from gradflow.static.pieces import Piece, bases_of
+from gradflow.static.read import Source, Weight, read_outline
 
 DEEPEST_REEXPORT = 6
 USUAL = {"torch": "torch", "nn": "torch.nn", "F": "torch.nn.functional", "np": "numpy", "numpy": "numpy", "einops": "einops"}
@@ -18,7 +20,7 @@ USUAL = {"torch": "torch", "nn": "torch.nn", "F": "torch.nn.functional", "np": "
 
 @dataclass(slots=True, eq=False)
 class Module:
-    """One parsed file: its top-level names, each with the statements that bind it.
+    """One file: its top-level names, each with what binds it; a class or function may have to be parsed first (see `Package.binding`).
 
     `opened` are the paths of the files that names of this one led to, `missing` those that an import may have meant and that do not exist.
     `tokens`: what a use of a name in something that runs looks like (see `Source.tokens`), with that name.
@@ -33,20 +35,67 @@ class Module:
     followed: dict[str, Resolved] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
 
+    def binding(self, name: str) -> Known:
+        """What binds a top-level name, None where nothing does, or more than one statement; a function is parsed now, if it was not yet."""
+        found = self.names.get(name)
+        if found.__class__ is not Piece:
+            return found  # type: ignore[return-value]
+        assert isinstance(found, Piece)
+        if found.is_class and found.node is None:
+            bound: Known = Class(self, name, found)
+        else:
+            bound = _defined(self.source.statement(found), self)
+        self.names[name] = bound
+        return bound
 
-@dataclass(slots=True, eq=False)
+    def complete(self) -> Source:
+        """The source, with the tree of the whole file."""
+        if self.source.outline:
+            self.source.complete()
+            for bound in self.names.values():
+                if isinstance(bound, Class) and bound.piece is not None and bound.piece.node is not None:
+                    _ = bound.node  # from here on the statement stands for this very class
+        return self.source
+
+
 class Class:
-    """A class of the package, with the module that holds it."""
+    """A class of the package, with the module that holds it. What is known from `piece` alone is its name and bases, until more is asked.
 
+    `node` is its statement, `methods` and `constants` are what its body binds by a `def` and by an assignment.
+    """
+
+    __slots__ = ("constants", "methods", "module", "name", "node", "piece")
     node: ast.ClassDef
-    module: Module
-    methods: dict[str, ast.FunctionDef | ast.AsyncFunctionDef] = field(default_factory=dict)
-    constants: dict[str, ast.expr] = field(default_factory=dict)
+    methods: dict[str, ast.FunctionDef | ast.AsyncFunctionDef]
+    constants: dict[str, ast.expr]
+
+    def __init__(self, module: Module, name: str, piece: Piece | None = None) -> None:
+        self.module, self.name, self.piece = module, name, piece
+
+    def __getattr__(self, name: str) -> Any:
+        """Asked for what is not there yet: parses the class."""
+        if name not in ("node", "methods", "constants") or self.piece is None:
+            raise AttributeError(name)
+        found = self.module.source.statement(self.piece)
+        self.read(found if isinstance(found, ast.ClassDef) else _unreadable_class(self.piece))
+        return getattr(self, name)
+
+    def read(self, node: ast.ClassDef) -> None:
+        """Takes `node` for the statement of the class."""
+        self.node, self.methods, self.constants = node, {}, {}
+        self.module.classes[id(node)] = self
+        _fill(self, node.body)
 
     @property
-    def name(self) -> str:
-        """As the source spells it."""
-        return self.node.name
+    def bases(self) -> list[ast.expr]:
+        """Its base classes as they are written."""
+        known = bases_of(self.module.source.text, self.piece) if self.piece is not None and self.piece.node is None else None
+        return self.node.bases if known is None else known
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether its text can be parsed."""
+        return bool(self.node.body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +123,8 @@ class Assigned:
     module: Module
 
 
-Binding = Class | Function | Imported | Assigned | None
+Known = Class | Function | Imported | Assigned | None
+Binding = Known | Piece
 Resolved = Class | Function | Assigned | Module | str | None
 """What a name comes to; a string is a dotted name outside of the package."""
 
@@ -87,18 +137,23 @@ class Package:
         self._modules: dict[str, Module | None] = {}
         self._found: dict[tuple[str, str, int], tuple[str, str]] = {}
         self._tops: dict[str, str] = {}
-        self.size = 0
+        self._weight = Weight()
+
+    @property
+    def size(self) -> int:
+        """The length of all that was parsed, in characters."""
+        return self._weight.characters
 
     @property
     def modules(self) -> Iterable[tuple[str, Module | None]]:
-        """All files that were asked for, by path. `size` is the length of the sources together, in characters."""
+        """All files that were asked for, by path."""
         return self._modules.items()
 
     def add(self, source: Source) -> Module:
         """The module of a source that was read already."""
         module = _module_of(source)
         self._modules[source.path] = module
-        self.size += len(source.text)
+        source.weight, self._weight.characters = self._weight, self._weight.characters + source.parsed
         return module
 
     def forget(self, most_kept: int) -> list[Source]:
@@ -111,8 +166,8 @@ class Package:
             if module is not None:
                 module.names, module.classes, module.followed = {}, {}, {}
                 if path not in kept:
-                    module.source.tree = None
-        self._modules, self.size = {}, 0
+                    module.source.tree, module.source.outline = None, []
+        self._modules, self._weight = {}, Weight()
         return list(kept.values())
 
     def _most_imported(self, most_kept: int) -> dict[str, Source]:
@@ -124,8 +179,8 @@ class Package:
         while todo:
             path = todo.pop()
             source = modules[path].source
-            if path not in kept and len(source.text) <= most_kept:
-                most_kept -= len(source.text)
+            if path not in kept and source.parsed <= most_kept:
+                most_kept -= source.parsed
                 kept[path] = source
                 todo += sorted(modules[path].opened & modules.keys())
         return kept
@@ -139,20 +194,20 @@ class Package:
         if path not in self._modules:
             self._modules[path] = None
             try:
-                source = read_source(Path(path), self._show(Path(path)))
+                source = read_outline(Path(path), self._show(Path(path)))
             except OSError:
                 return None
-            if source.tree is not None:
+            if source.error is None:
                 self.add(source)
         return self._modules[path]
 
     def lookup(self, module: Module, name: str, depth: int = 0) -> Resolved:
         """What the top-level name `name` of `module` comes to."""
-        binding = module.names.get(name, USUAL)
-        if binding is USUAL:
+        if name not in module.names:
             return USUAL.get(name)
+        binding = module.binding(name)
         if not isinstance(binding, Imported):
-            return binding  # type: ignore[return-value]
+            return binding
         if depth:
             return self.follow(module, binding, depth)
         if name not in module.followed:
@@ -238,9 +293,12 @@ def _existing(place: str) -> str:
 
 def _module_of(source: Source) -> Module:
     module = Module(source, os.path.dirname(source.path))
-    if source.tree is not None:
-        for statement in _top_level(source.tree.body):
-            _bind(module, statement)
+    for entry in source.tree.body if source.tree is not None else source.outline:
+        if isinstance(entry, Piece):
+            module.names[entry.name] = entry
+        else:
+            for statement in _top_level([entry]):
+                _bind(module, statement)
     for name in module.names:
         module.tokens[name + "("] = name
         # An annotation names classes; a function or a constant may be used without being called.
@@ -265,10 +323,8 @@ def _top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
 
 def _bind(module: Module, statement: ast.stmt) -> None:
     names = module.names
-    if isinstance(statement, ast.ClassDef):
-        names[statement.name] = class_of(statement, module)
-    elif isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
-        names[statement.name] = Function(statement, module)
+    if isinstance(statement, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+        names[statement.name] = _defined(statement, module)
     elif isinstance(statement, (ast.Import, ast.ImportFrom)):
         # The first import of `try: ... except ImportError: ...` is the one that is meant.
         for name, binding in imported(statement):
@@ -278,6 +334,12 @@ def _bind(module: Module, statement: ast.stmt) -> None:
         for target in targets:
             if isinstance(target, ast.Name):
                 names[target.id] = Assigned(statement.value, module) if target.id not in names else None
+
+
+def _defined(statement: ast.stmt | None, module: Module) -> Class | Function | None:
+    if isinstance(statement, ast.ClassDef):
+        return class_of(statement, module)
+    return Function(statement, module) if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)) else None
 
 
 def imported(statement: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, Imported]]:
@@ -295,9 +357,15 @@ def class_of(node: ast.ClassDef, module: Module) -> Class:
     """The class of a statement, wherever in the module it stands; always the same object for the same statement."""
     known = module.classes.get(id(node))
     if known is None:
-        known = module.classes[id(node)] = Class(node, module)
-        _fill(known, node.body)
+        known = Class(module, node.name)
+        known.read(node)
     return known
+
+
+def _unreadable_class(piece: Piece) -> ast.ClassDef:
+    """What stands for a class that cannot be parsed: nothing is known of its body."""
+    place = {"lineno": piece.line, "end_lineno": piece.line, "col_offset": 0, "end_col_offset": 0}
+    return ast.ClassDef(piece.name, [], [], [], [], **place)
 
 
 def _fill(owner: Class, body: list[ast.stmt]) -> None:

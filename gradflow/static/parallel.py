@@ -19,7 +19,7 @@ from gradflow.static.relevance import Relevance
 
 FEW = 48
 """So few files are read by one process: to start others would take longer."""
-MOST_KEPT = 20_000_000
+MOST_KEPT = 12_000_000
 """Characters of source whose syntax trees all processes together keep for those that import them: a tree takes 28 times its text."""
 LEAST_KEPT = 3_000_000
 
@@ -42,7 +42,7 @@ class Reader:
     def read(self, path: Path, data: bytes) -> Result:
         """What is found in the file at `path` with the content `data`."""
         module: Module | None = self._package.kept(str(path))
-        source = module.source if module is not None else parse_source(data, str(path), shown_path(path))
+        source = module.complete() if module is not None else parse_source(data, str(path), shown_path(path))
         self._relevance.given_up.clear()
         self._relevance.hurried = False
         drafts = tuple(analyse(source, self._relevance))
@@ -50,23 +50,14 @@ class Reader:
 
     def read_all(self, files: Sequence[tuple[Path, bytes]]) -> Read:
         """What is found in all of these files."""
-        results: dict[Path, Result] = {}
+        results: list[Result] = []
         with _no_collection():
             for path, data in files:
                 if self._package.size > self._most_kept:
-                    self._read_parsed(files, results)
                     self._start_anew()
-                if path not in results:
-                    results[path] = self.read(path, data)
+                results.append(self.read(path, data))
         self.file_imports()
-        return Read([results[path] for path, _ in files], self.imports)
-
-    def _read_parsed(self, files: Sequence[tuple[Path, bytes]], results: dict[Path, Result]) -> None:
-        """Reads those whose turn has not come, but which others have imported: they need not be parsed again then."""
-        parsed = {path for path, module in self._package.modules if module is not None}
-        for path, data in files:
-            if str(path) in parsed and path not in results:
-                results[path] = self.read(path, data)
+        return Read(results, self.imports)
 
     def _start_anew(self) -> None:
         """Lets go of what was parsed, but for the files that most others import: those that come next will import them too."""

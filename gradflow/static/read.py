@@ -16,6 +16,7 @@ from pathlib import Path
 from gradflow.graph.site import Site
 from gradflow.notebook_code import as_python
 from gradflow.static.newer_syntax import needed_python
+from gradflow.static.pieces import Piece, only, pieces_of, without
 
 CONTEXT = 3
 """Lines before and after a site that its code frame may show."""
@@ -34,14 +35,26 @@ class UnreadableSource(Exception):
 
 
 @dataclass(slots=True)
+class Weight:
+    """How much was parsed of several files together, in characters."""
+
+    characters: int = 0
+
+
+@dataclass(slots=True)
 class Source:
-    """One file. `shown` is its path as a report names it; `tree` is None where `error` says why."""
+    """One file. `shown` is its path as a report names it; `tree` is None where `error` says why, or where the file is only imported.
+
+    Then `outline` has its top level, in order: statements, and the classes and functions that are parsed when they are asked for.
+    """
 
     path: str
     shown: str
     text: str
     tree: ast.Module | None = None
     error: UnreadableSource | None = None
+    outline: list[ast.stmt | Piece] = field(default_factory=list)
+    weight: Weight = field(default_factory=Weight)
     lines: list[str] = field(default_factory=list)
     _offsets: list[int] = field(default_factory=list)
     _tokens: dict[int, frozenset[str]] = field(default_factory=dict)
@@ -106,6 +119,42 @@ class Source:
                 yield place
             place = self.text.find(name, place + len(name))
 
+    def statement(self, piece: Piece) -> ast.stmt | None:
+        """The statement of one piece of the outline, None where it cannot be parsed."""
+        if piece.node is None:
+            self.weight.characters += piece.length
+            piece.node = _parsed_alone(self.text, piece)
+        return piece.node
+
+    @property
+    def parsed(self) -> int:
+        """How much of the text is parsed, in characters."""
+        return len(self.text) - sum(entry.length for entry in self.outline if isinstance(entry, Piece) and entry.node is None)
+
+    def complete(self) -> None:
+        """Parses what is left of the outline; then the tree is there, or the error. What was parsed before stays the same object."""
+        left = [entry for entry in self.outline if isinstance(entry, Piece) and entry.node is None]
+        self.weight.characters += sum(piece.length for piece in left)
+        try:
+            fresh = parse(only(self.text, left)).body if left else []
+        except UnreadableSource:
+            fresh = []
+        if len(fresh) == len(left):
+            for piece, node in zip(left, fresh, strict=True):
+                piece.node = node
+            body = [entry.node if isinstance(entry, Piece) else entry for entry in self.outline]
+            self.tree = ast.Module([node for node in body if node is not None], [])
+        else:
+            self.parse_whole()
+        self.outline = []
+
+    def parse_whole(self) -> None:
+        """Parses the text, and keeps the tree or the error."""
+        try:
+            self.tree = parse(self.text)
+        except UnreadableSource as error:
+            self.error = error
+
     def site(self, node: ast.AST, function: str, *, header: bool = False) -> Site:
         """The place of `node`; with `header` only its first line, as of a `with` block."""
         line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
@@ -130,24 +179,59 @@ class Source:
         )
 
 
-def read_source(path: Path, shown: str) -> Source:
-    """The file at `path`, parsed. Raises OSError where it cannot be read."""
-    return parse_source(path.read_bytes(), str(path), shown)
+def read_outline(path: Path, shown: str) -> Source:
+    """The file at `path` with its outline, or its tree where it cannot be cut. Raises OSError where it cannot be read."""
+    source = _decoded(path.read_bytes(), str(path), shown)
+    if source.error is None:
+        source.outline = _outline(source.text)
+        if not source.outline:
+            source.parse_whole()
+    return source
+
+
+def _outline(text: str) -> list[ast.stmt | Piece]:
+    """The top level of a text, empty where it cannot be cut, or has nothing to be cut off."""
+    pieces = pieces_of(text)
+    if not pieces:
+        return []
+    try:
+        rest = parse(without(text, pieces)).body
+    except UnreadableSource:
+        return []
+    return sorted([*rest, *pieces], key=lambda entry: entry.line if isinstance(entry, Piece) else entry.lineno)
 
 
 def parse_source(data: bytes, path: str, shown: str) -> Source:
     """`data` as a Source; what cannot be decoded or parsed is its `error`."""
+    source = _decoded(data, path, shown)
+    if source.error is None:
+        source.parse_whole()
+    return source
+
+
+def _decoded(data: bytes, path: str, shown: str) -> Source:
     try:
         text = notebook_text(data) if path.endswith(".ipynb") else decode(data)
     except UnreadableSource as error:
         return Source(path, shown, "", error=error)
     # Not only for speed: a carriage return in the middle of a line ends it for Python's parser too.
-    source = Source(path, shown, text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text)
+    return Source(path, shown, text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text)
+
+
+def _parsed_alone(text: str, piece: Piece) -> ast.stmt | None:
     try:
-        source.tree = parse(source.text)
-    except UnreadableSource as error:
-        source.error = error
-    return source
+        body = parse(only(text, [piece])).body
+    except UnreadableSource:
+        body = []
+    if len(body) == 1:
+        return body[0]
+    try:
+        # Cut in the wrong place, where a line goes on in the next: then the whole has to tell where it ends.
+        body = parse(text).body
+    except UnreadableSource:
+        return None
+    last = piece.line + text.count("\n", piece.start, piece.end)
+    return next((node for node in body if piece.line <= node.lineno <= last and getattr(node, "name", "") == piece.name), None)
 
 
 def parse(text: str) -> ast.Module:

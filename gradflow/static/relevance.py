@@ -108,7 +108,7 @@ class Relevance(Callees):
         for node in ast.walk(value):
             if isinstance(node, ast.Call):
                 name = last_name(node)
-                found = module.names.get(name)
+                found = module.binding(name)
                 if name in LAYERS or name in ("Parameter", "Sequential", "deepcopy") or isinstance(found, (Class, Function, Imported)):
                     return True
                 if isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name) and node.func.value.id == "self":
@@ -142,7 +142,7 @@ class Relevance(Callees):
 
     def _makes_something(self, node: FunctionNode, module: Module) -> bool:
         tokens = module.source.tokens(node)
-        named = [module.names.get(module.tokens[token]) for token in tokens & module.tokens.keys() if token[-1] == "("]
+        named = [module.binding(module.tokens[token]) for token in tokens & module.tokens.keys() if token[-1] == "("]
         return (
             not BUILD_TOKENS.isdisjoint(tokens)
             or not SAYS_TOKENS.isdisjoint(tokens)
@@ -320,7 +320,7 @@ class Relevance(Callees):
                 continue
             for token in sorted(entry.module.source.tokens(node) & entry.module.tokens.keys()):
                 name = entry.module.tokens[token]
-                inner = entry.module.names[name]
+                inner = entry.module.binding(name)
                 if isinstance(inner, Class) and inner is not owner and self.hierarchy.lineage(inner).is_module:
                     found.append(inner)
                     if depth < DEEPEST:
