@@ -294,13 +294,18 @@ class Calls(Functions):
         values = []
         for place, value in enumerate(arguments.positional):
             flow = self.flow(value)
-            if place in dropped and found is not None and flow.every:
+            if place in dropped and found is not None and flow.every and not _holds_modules(value.what):
                 self.frames.append(Frame(found[1], found[0].module, f"{owner.name}.backward", None, None, None, ()))
                 number = self.cut_number(CutReason.CUSTOM_FUNCTION, dropped[place], f"{owner.name}.backward", code="GF106")
                 self.frames.pop()
                 flow = cut_by(flow, number)
             values.append(flow)
         return self.computed(blend([*values, *(self.flow(value) for _, value in arguments.keywords), self.flow(arguments.rest)]))
+
+
+def _holds_modules(what: object) -> bool:
+    """Whether an argument is a module or holds some: for it `backward` can return nothing but None, and sees to its parameters itself."""
+    return isinstance(what, (Thing, Layers, Container)) or (isinstance(what, Unit) and not what.is_parameter)
 
 
 def _always_none(node: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[int, ast.AST]:

@@ -181,7 +181,8 @@ class Expressions(Flows):
             return self._at_top_level(Assigned(constant[1], constant[0].module))
         if name in ("_modules", "_parameters", "__dict__"):
             return self.flow(Value(0, (), thing))
-        return Value(0, (), MethodOf(Value(0, (), thing), name))
+        # What every module has, or whoever built it has set: `training`, `device`, `num_heads`.
+        return NOTHING if name in WITHOUT_VALUES_ATTRIBUTES else Value(0, (), MethodOf(Value(0, (), thing), name))
 
     def _set_elsewhere(self, thing: Thing, name: str) -> bool:
         """Whether a class attribute has other values too: in a subclass, or set on an object."""

@@ -111,6 +111,10 @@ FLAGGED = {
         "        return x * s\n\n    @staticmethod\n    def backward(ctx, g):\n"
         "        x, s = ctx.saved_tensors\n        return g * s, None\n",
     ),
+    "GF101 a cut before what is told whether it trains": (
+        "GF101",
+        module("self.a, self.b = nn.Linear(2, 2), nn.Linear(2, 2)", "return self.b(F.dropout(self.a(x).detach(), 0.1, self.training))"),
+    ),
     "GF302 a head that is replaced": (
         "GF302",
         HEAD + TRAIN + "model.head = nn.Linear(2, 3)\nfor x in range(3):\n    model(x).backward()\n    opt.step()\n    opt.zero_grad()\n",
@@ -214,6 +218,13 @@ SILENT = {
     "None for a flag": module("self.fc = nn.Linear(2, 2)", "return Scale.apply(self.fc(x), 3)")
     + "\nclass Scale(Function):\n    @staticmethod\n    def forward(ctx, x, n):\n        return x * n\n\n"
     "    @staticmethod\n    def backward(ctx, g):\n        return g, None\n",
+    "None for layers, whose gradients backward makes itself": module(
+        "self.blocks, self.fc = nn.ModuleList([nn.Linear(2, 2)]), nn.Linear(2, 2)", "return Run.apply(self.fc(x), self.blocks)"
+    )
+    + "\nclass Run(Function):\n    @staticmethod\n    def forward(ctx, x, blocks):\n        for block in blocks:\n            x = block(x)\n"
+    "        ctx.save_for_backward(x)\n        ctx.blocks = blocks\n        return x\n\n    @staticmethod\n    def backward(ctx, g):\n"
+    "        (x,) = ctx.saved_tensors\n        with torch.enable_grad():\n            torch.autograd.backward(ctx.blocks[0](x), g)\n"
+    "        return g, None\n",
     "None in one of two returns": module(
         "self.scale = nn.Parameter(torch.ones(1))\nself.fc = nn.Linear(2, 2)", "return Scale.apply(self.fc(x), self.scale)"
     )
