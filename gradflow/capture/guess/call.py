@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -83,6 +83,13 @@ class Call:
     def without(self, name: str) -> Call:
         """The same without one argument."""
         return replace(self, arguments=tuple(entry for entry in self.arguments if entry[0] != name))
+
+    def in_order(self, names: Sequence[str]) -> Call:
+        """The same with these arguments first; it stays as it is where an argument has no name, which is given by its place."""
+        if not all(name for name, _ in self.arguments):
+            return self
+        places = {name: place for place, name in enumerate(names)}
+        return replace(self, arguments=tuple(sorted(self.arguments, key=lambda entry: places.get(entry[0], len(places)))))
 
     def tensors(self) -> dict[str, Shape]:
         """The arguments that are one tensor each."""

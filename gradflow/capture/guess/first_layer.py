@@ -48,7 +48,7 @@ def input_of(layer: nn.Module, sizes: Sizes) -> str:
             return f"float32[{b},{t},{layer.embed_dim}]"
         case nn.TransformerEncoderLayer() | nn.TransformerDecoderLayer():
             return f"float32[{b},{t},{layer.self_attn.embed_dim}]"
-        case nn.LayerNorm():
+        case nn.LayerNorm() | nn.RMSNorm():
             return f"float32[{b},{t},{','.join(map(str, layer.normalized_shape))}]"
         case nn.BatchNorm1d():
             return f"float32[{b},{layer.num_features}]"

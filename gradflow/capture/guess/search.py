@@ -29,6 +29,7 @@ from gradflow.capture.guess.expressions import evaluate, namespace
 from gradflow.capture.guess.extrapolated import extrapolated
 from gradflow.capture.guess.made import Made, made_with
 from gradflow.capture.guess.mend_call import mended as mended_calls
+from gradflow.capture.guess.mend_init import made_otherwise
 from gradflow.capture.guess.mend_init import mended as mended_constructions
 from gradflow.capture.guess.sizes import sizes_of
 from gradflow.capture.guess.subject import Construction, Subject
@@ -49,6 +50,9 @@ _MENDS = 24
 
 _PATIENCE = 3
 """Calls of one model that may be too slow, where no smaller model of the class can be made."""
+
+_OTHERWISE = 6
+"""Models of one class that may be built otherwise, because no call of them was found."""
 
 _SLOW = Failure(TooSlow(), ())
 
@@ -82,6 +86,14 @@ class Missed:
     too_large: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Uncalled:
+    """How a model failed that no call was found for: with the most trusted call, and with the one that got furthest through its layers."""
+
+    first: Failure
+    furthest: Failure
+
+
 class Deadline:
     """The seconds that a search has left."""
 
@@ -101,35 +113,52 @@ def find(subject: Subject, deadline: Deadline, given: Call | None = None) -> Fou
     """A model of the class with a call that runs, `given` where it is given, or why there is none."""
     missed: Missed | None = None
     too_large = False
-    models, smaller = build(subject, deadline), deque[Construction]()
+    again = deque[Construction]()
     tried: set[str] = set()
-    while deadline.left() and (built := _made_small(smaller, subject, deadline) if smaller else next(models, None)) is not None:
-        construction, model = built
+    for construction, model in _models(again, subject, deadline):
         if isinstance(model, Failure):
             too_large = too_large or isinstance(model.error, TooManyParameters)
             missed = Missed(subject.name, "build", model.sentence) if missed is None or model.is_final else missed
             continue
         tried.add(construction.text)
         shrunk = [other for other in mended_constructions(construction, _SLOW, subject) if other.text not in tried]
-        call: Call | Failure = (
-            try_call(model, given, deadline.left()) or given
-            if given
-            else find_call(model, construction, subject, deadline, 0 if shrunk else _PATIENCE)
-        )
+        call = _called(model, given, deadline) if given else find_call(model, construction, subject, deadline, 0 if shrunk else _PATIENCE)
         if isinstance(call, Call):
             return Found(model, construction, call)
-        missed = Missed(subject.name, "call", call.sentence) if missed is None or missed.what == "build" else missed
-        if isinstance(call.error, TooSlow):
-            smaller.extend(shrunk)
+        missed = Missed(subject.name, "call", call.first.sentence) if missed is None or missed.what == "build" else missed
+        if isinstance(call.first.error, TooSlow):
+            again.extend(shrunk)
+        elif len(tried) <= _OTHERWISE:
+            again.extend(_few(other for other in made_otherwise(construction, call.furthest, subject) if other.text not in tried))
     missed = missed or Missed(subject.name, "build", "nothing in the file says how")
     return replace(missed, too_large=too_large)
 
 
-def _made_small(smaller: deque[Construction], subject: Subject, deadline: Deadline) -> tuple[Construction, torch.nn.Module | Failure]:
-    """The next of the models in place of one that was too slow to call."""
-    construction = smaller.popleft()
-    made, failure = _built(construction, subject, deadline)
+def _models(again: deque[Construction], subject: Subject, deadline: Deadline) -> Iterator[tuple[Construction, torch.nn.Module | Failure]]:
+    """The models that are proposed, and in turn with these the ones that wait in `again`."""
+    proposed = build(subject, deadline)
+    built: tuple[Construction, torch.nn.Module | Failure] | None = None
+    while deadline.left() and (again or (built := next(proposed, None)) is not None):
+        if again:
+            yield _made_again(again, subject, deadline)
+            built = next(proposed, None) if deadline.left() else None
+        if built is not None:
+            yield built
+
+
+def _made_again(again: deque[Construction], subject: Subject, deadline: Deadline) -> tuple[Construction, torch.nn.Module | Failure]:
+    """The next of the models in place of one that could not be called."""
+    construction = again.popleft()
+    whole, failure = _with_parts(construction, subject, {}, deadline, 0)
+    if failure is not None:
+        return construction, failure
+    made, failure = _built(whole, subject, deadline)
     return made if failure is None else (construction, failure)
+
+
+def _called(model: torch.nn.Module, given: Call, deadline: Deadline) -> Call | Uncalled:
+    failure = try_call(model, given, deadline.left())
+    return given if failure is None else Uncalled(failure, failure)
 
 
 def build(subject: Subject, deadline: Deadline, depth: int = 0) -> Iterator[tuple[Construction, torch.nn.Module | Failure]]:
@@ -245,12 +274,12 @@ def configuration_classes(made: Any) -> dict[str, type]:
 
 def find_call(
     model: torch.nn.Module, construction: Construction, subject: Subject | None, deadline: Deadline, patience: int = _PATIENCE
-) -> Call | Failure:
-    """A call of the model that gives floating tensors, or the failure of the most trusted one."""
+) -> Call | Uncalled:
+    """A call of the model that gives floating tensors, or how it failed."""
     seen: set[tuple[tuple[str, ...], bool]] = set()
     sizes = sizes_of(model, construction)
     waiting = _Line(itertools.islice(inputs.propose(model, construction, subject), _PROPOSALS))
-    first: Failure | None = None
+    first = furthest = None
     tries = 0
     slow = 0
     while tries < _TRIES_TO_CALL and deadline.left() and (waiter := waiting.pop()) is not None:
@@ -264,12 +293,14 @@ def find_call(
             return call
         slow += isinstance(failure.error, TooSlow)
         if failure.is_final or slow > patience:
-            return failure
+            return Uncalled(failure, failure)
         first = first or failure
+        furthest = failure if furthest is None or failure.layers_done > furthest.layers_done else furthest
         if origin is not None:
             waiting.put(extrapolated(*origin, call, failure.past), call, failure, solved=True)
         waiting.put(mended_calls(call, failure, model, sizes), call, failure)
-    return first or Failure(TypeError("its forward takes nothing that could be guessed"), ())
+    first = first or Failure(TypeError("its forward takes nothing that could be guessed"), ())
+    return Uncalled(first, furthest or first)
 
 
 def _few(mended: Iterable[T]) -> list[T]:
@@ -296,11 +327,13 @@ class _Line:
 
     def put(self, mended: Iterable[Call], failed: Call, failure: Failure, *, solved: bool = False) -> None:
         self._failures += 1
+        """What is `solved` comes as if it were from a new place, and leaves the place new for what else is mended there."""
         seen = failure.place in self._places and not solved
         for number, call in enumerate(_few(mended)):
             # no two entries have the same rank, so that calls are never compared
             heapq.heappush(self._waiting, ((-failure.layers_done, int(seen), -self._failures, number), call, (failed, failure.past)))
-        self._places.add(failure.place)
+        if not solved:
+            self._places.add(failure.place)
 
 
 def try_call(model: torch.nn.Module, call: Call, seconds: float) -> Failure | None:

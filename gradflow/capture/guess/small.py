@@ -39,7 +39,9 @@ def smaller_sizes(sizes: Mapping[str, Any]) -> dict[str, Any]:
     numbers = {name: value for name, value in SMALL.items() if name in sizes and is_larger(sizes[name], value)}
     several = {name: value for name, value in sizes.items() if isinstance(value, (tuple, list)) and _SEVERAL.search(name)}
     narrow = {name: type(value)([_NARROW] * len(value)) for name, value in several.items() if any(is_larger(one, _NARROW) for one in value)}
-    return {**numbers, **narrow}
+    heads = {name: value for name, value in sizes.items() if narrow and isinstance(value, (tuple, list)) and name.endswith("heads")}
+    few = {name: type(value)([SMALL["heads"]] * len(value)) for name, value in heads.items()}
+    return {**numbers, **narrow, **few}
 
 
 def smaller_tokens(tokens: Mapping[str, Any], vocabulary: int) -> dict[str, int]:

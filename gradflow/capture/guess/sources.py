@@ -6,6 +6,7 @@ import ast
 import functools
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 
@@ -20,3 +21,22 @@ def definition_of(thing: type | Callable[..., Any]) -> ast.stmt | None:
         return None
     first = body[0] if body else None
     return first.body[0] if is_inside and isinstance(first, ast.If) else first
+
+
+@functools.lru_cache(maxsize=16)
+def tree_of(file: str) -> ast.Module:
+    """A whole file; an empty one where it cannot be read."""
+    try:
+        return ast.parse(Path(file).read_text("utf-8", errors="replace"))
+    except (OSError, SyntaxError):
+        return ast.Module([], [])
+
+
+def function_at(file: str, line: int) -> ast.FunctionDef | None:
+    """The innermost function that a line of a file stands in."""
+    around = [
+        node
+        for node in ast.walk(tree_of(file))
+        if isinstance(node, ast.FunctionDef) and node.lineno <= line <= (node.end_lineno or node.lineno)
+    ]
+    return max(around, key=lambda node: node.lineno, default=None)

@@ -42,8 +42,9 @@ def _with_one_more(model: torch.nn.Module, call: Call, name: str, text: str, siz
     failure = try_call(model, more, deadline.left() * _SHARE) if deadline.left() else None
     if failure is None:
         return more if deadline.left() else call
-    for mended in itertools.islice(mended_calls(more, failure, model, sizes), _MENDS):
-        if mended.without(name) == call.without(name) and deadline.left() and try_call(model, mended, deadline.left() * _SHARE) is None:
+    changed_only = (mended for mended in mended_calls(more, failure, model, sizes) if mended.without(name) == call.without(name))
+    for mended in itertools.islice(changed_only, _MENDS):
+        if deadline.left() and try_call(model, mended, deadline.left() * _SHARE) is None:
             return mended
     return call
 

@@ -17,11 +17,11 @@ from typing import Any
 import torch
 
 from gradflow.capture.fake import FakeMode, fake_mode
-from gradflow.capture.guess.attempt import Failure, attempt, needs_network
+from gradflow.capture.guess.attempt import attempt, needs_network
 from gradflow.capture.guess.call import Call
 from gradflow.capture.guess.expressions import evaluate, namespace
 from gradflow.capture.guess.made import Made
-from gradflow.capture.guess.search import Deadline, Found, Missed, configuration_classes, find, find_call
+from gradflow.capture.guess.search import Deadline, Found, Missed, Uncalled, configuration_classes, find, find_call
 from gradflow.capture.guess.sizes import sizes_of
 from gradflow.capture.guess.subject import Construction, Subject
 from gradflow.capture.guess.target import subjects_of
@@ -146,8 +146,8 @@ def guess_inputs(model: torch.nn.Module, attribute: str, init: str, subject: Sub
         NothingToAudit: no call runs; with the error of the most trusted one.
     """
     call = find_call(model, Construction(attribute, (("", init),) if init else ()), subject, Deadline(seconds))
-    if isinstance(call, Failure):
-        raise NothingToAudit(refusal([Missed(attribute or type(model).__name__, "call", call.sentence)]))
+    if isinstance(call, Uncalled):
+        raise NothingToAudit(refusal([Missed(attribute or type(model).__name__, "call", call.first.sentence)]))
     return Guess(model, attribute, None, call)
 
 

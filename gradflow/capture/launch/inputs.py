@@ -50,7 +50,7 @@ def parse_input(text: str) -> InputSpec:
         UsageError: saying which part is not as expected.
     """
     match = re.fullmatch(r"\s*(?:([^=\[\]<]*)=)?\s*([^=\[\]<]*?)\s*\[([^\[\]<]*)\]\s*(?:<(.*))?", text)
-    if match is None:
+    if match is None or (not match[2] and "(" in match[3]):  # a list of tuples is no tensor without a dtype
         other = re.fullmatch(r"\s*(?:([A-Za-z_]\w*)\s*=(?!=))?\s*(.*\S)\s*", text, re.DOTALL)
         if other is not None and _looks_like_a_value(other[2]):
             return parse_value(other[1] or "", other[2], DTYPES)

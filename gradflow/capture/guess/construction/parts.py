@@ -17,7 +17,7 @@ import torch
 
 from gradflow.capture.guess.attempt import attempt
 from gradflow.capture.guess.construction.called import stored_and_called
-from gradflow.capture.guess.expressions import namespace
+from gradflow.capture.guess.expressions import is_model, namespace
 from gradflow.capture.guess.subject import Construction, Subject, parameters_of, required
 from gradflow.capture.guess.usual import annotation_of, usual_value
 
@@ -131,6 +131,22 @@ def _of_the_package(name: str, subject: Subject, *, imports: bool) -> list[str]:
     found = [other for other, value in beside.items() if issubclass(value, torch.nn.Module) and not _is_abstract(value)]
     named = [other for other in found if _alike(name, other) or re.search(r"net$|transformer", other, re.IGNORECASE)]
     return sorted(named, key=lambda other: (not _alike(name, other), len(other)))
+
+
+def models_of_the_package(subject: Subject) -> dict[str, type]:
+    """Every model's class that a construction may name, by its name: the file's, those that it imports, and those of its package."""
+    package = subject.scope.get("__package__") or ""
+    if package:
+        attempt(lambda: importlib.import_module(package), _SECONDS_TO_IMPORT)
+    return {
+        name: value
+        for name, value in namespace(subject.scope).items()
+        if is_model(value) and not _is_torch(value) and not _is_abstract(value)
+    }
+
+
+def _is_torch(cls: type) -> bool:
+    return cls.__module__.startswith("torch.")
 
 
 def _is_abstract(cls: type) -> bool:

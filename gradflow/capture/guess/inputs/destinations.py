@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch import nn
 
 from gradflow.capture.guess.sources import definition_of
@@ -28,7 +29,7 @@ _SAME = frozenset({"to", "contiguous", "clone", "float", "double", "half", "deta
 
 _LEAVES = (
     nn.modules.conv._ConvNd, nn.Embedding, nn.EmbeddingBag, nn.Linear, nn.Bilinear, nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention,
-    nn.TransformerEncoderLayer, nn.TransformerDecoderLayer, nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._NormBase,
+    nn.TransformerEncoderLayer, nn.TransformerDecoderLayer, nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.modules.batchnorm._NormBase,
 )  # fmt: skip
 
 
@@ -168,7 +169,7 @@ class _Walk:
         """What a layer does with its argument at that place."""
         if isinstance(layer, nn.Sequential):
             return next((found for part in layer if (found := self.into(part, 0)) or not _leaves_as_is(part)), None)
-        if isinstance(layer, _LEAVES):
+        if isinstance(layer, _LEAVES) or normalized_width(layer):
             return Destination(layer) if where == 0 or isinstance(where, str) else None
         pattern = getattr(layer, "pattern", None)
         if isinstance(pattern, str):
@@ -233,6 +234,13 @@ class _Walk:
             case ast.Compare(left=ast.Name(id=name), ops=[ast.Is() | ast.IsNot() as how], comparators=[ast.Constant(value=None)]):
                 return isinstance(how, ast.IsNot) if name in self.names else None
         return None
+
+
+def normalized_width(layer: nn.Module) -> int:
+    """The last size that a norm of the user's own takes, told by its weight; 0 where it is no such layer."""
+    weight = getattr(layer, "weight", None)
+    is_own = "Norm" in type(layer).__name__ and not type(layer).__module__.startswith("torch.")
+    return weight.shape[0] if is_own and isinstance(weight, torch.Tensor) and weight.dim() == 1 else 0
 
 
 def _number(node: ast.expr) -> int | None:

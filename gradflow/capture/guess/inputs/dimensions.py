@@ -11,7 +11,7 @@ import torch
 from gradflow.capture.guess.call import Call, Shape, shape_of
 from gradflow.capture.guess.first_layer import input_of, input_of_first_layer
 from gradflow.capture.guess.inputs.described import described
-from gradflow.capture.guess.inputs.destinations import Destination, destination, undone
+from gradflow.capture.guess.inputs.destinations import Destination, destination, normalized_width, undone
 from gradflow.capture.guess.inputs.usual_inputs import asked, usual_input
 from gradflow.capture.guess.sizes import Sizes, sizes_of
 from gradflow.capture.guess.subject import Construction, Subject, parameters_of
@@ -72,11 +72,12 @@ def _taken(found: Destination, usual: Shape | None, words: tuple[str, ...], size
     """What the layer takes, before what happens on the way to it."""
     layer = found.layer
     assert layer is not None
-    shape = shape_of(input_of(layer, sizes))
+    own = normalized_width(layer)
+    shape = Shape("float32", (sizes.batch, sizes.length, own)) if own else shape_of(input_of(layer, sizes))
     if shape is None:
         return ""
     wanted = shape.sizes
-    if isinstance(layer, (torch.nn.Linear, torch.nn.LayerNorm)):
+    if own or isinstance(layer, (torch.nn.Linear, torch.nn.LayerNorm, torch.nn.RMSNorm)):
         known = sizes_of_words(words, sizes) if words else usual.sizes if usual is not None and usual.dtype.startswith("float") else ()
         wanted = (*known[:-1], wanted[-1]) if len(known) > 1 else wanted
     before = next(undone(wanted, found.steps), ())

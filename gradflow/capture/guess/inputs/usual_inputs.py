@@ -92,6 +92,9 @@ def usual_input(name: str, annotation: str, sizes: Sizes) -> str:
         "d": sizes.width,
         "k": sizes.classes,
     }
+    if re.search(r"(list|List)\[(tuple|Tuple)\[int, int, int\]", annotation):  # frames, rows and columns of each picture
+        picture = (1, sizes.length // 4, 4)
+        return str([[picture] if re.search(r"(list|List)\[(list|List)\[", annotation) else picture] * sizes.batch)
     if annotation in ("int", "float", "bool", "str"):
         return {"int": "1", "float": "0.5", "bool": "False", "str": "''"}[annotation]
     listed = re.search(r"(list|List|Sequence)\[(torch\.)?Tensor", annotation) is not None

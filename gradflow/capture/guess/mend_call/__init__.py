@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import torch
@@ -10,6 +11,7 @@ from gradflow.capture.guess.attempt import Failure
 from gradflow.capture.guess.call import Call
 from gradflow.capture.guess.mend_call import (
     absent,
+    alike,
     asserted,
     dtypes,
     image_tokens,
@@ -24,12 +26,34 @@ from gradflow.capture.guess.mend_call import (
     slow,
     spatial,
 )
+from gradflow.capture.guess.mend_call.spoken import spoken_arguments
 from gradflow.capture.guess.sizes import Sizes
 
-RULES = (slow, image_tokens, lengths, asserted, masks, modes, absent, dtypes, layer_sizes, matching, ranks, kinds, proportions, spatial)
+RULES = (
+    slow,
+    image_tokens,
+    lengths,
+    asserted,
+    masks,
+    modes,
+    absent,
+    dtypes,
+    layer_sizes,
+    matching,
+    alike,
+    ranks,
+    kinds,
+    proportions,
+    spatial,
+)
 
 
 def mended(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> Iterator[Call]:
-    """Calls that may do better, in the order in which to try them."""
-    for rule in RULES:
-        yield from rule.mend(call, failure, model, sizes)
+    """Calls that may do better, in the order in which to try them: what each rule is surest of, then what each would try next.
+
+    Of several arguments that a rule may change, the one that the error speaks of is changed first.
+    """
+    names = [name for name, _ in call.arguments]
+    spoken = call.in_order(spoken_arguments(call, failure))
+    for turn in itertools.zip_longest(*(rule.mend(spoken, failure, model, sizes) for rule in RULES)):
+        yield from (mended.in_order(names) for mended in turn if mended is not None)

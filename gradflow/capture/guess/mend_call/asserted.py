@@ -1,47 +1,64 @@
-"""The failing line, or the test that it raises for, says which size it wants: `assert x.shape[2] == self.heads`."""
+"""The failing line, or the test that it raises for, says which size it wants: `assert x.shape[2] == self.heads * self.width`."""
 
 from __future__ import annotations
 
-import re
+import ast
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 
-from gradflow.capture.guess.attempt import Failure, Spot
+from gradflow.capture.guess.attempt import Failure, Spot, attempt
 from gradflow.capture.guess.call import Call
+from gradflow.capture.guess.conditions import stated_at
+from gradflow.capture.guess.expressions import evaluate
 from gradflow.capture.guess.sizes import Sizes
 
-_WANTED = re.compile(r"\b(\w+)\.(?:shape\[(-?\d)\]|size\((-?\d)\))\s*(?:==|!=)\s*(\d+|(?:self\.)?[A-Za-z_]\w*)(?![\w.(\[])")
-_ABOVE = 12
-"""Lines above a `raise` in which its test is looked for."""
+_SECONDS = 1.0
 
 
 def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> Iterator[Call]:
-    """Each such tensor in the size that the line compares it with."""
-    found = next(((spot, text) for spot in reversed(failure.spots) if _WANTED.search(text := _condition(spot))), None)
-    if found is None:
-        return
-    spot, text = found
+    """Each tensor of the compared sizes, in the size that it is compared with."""
     tensors = call.tensors()
-    for name, at, other, word in _WANTED.findall(text):
-        shape, index, wanted = tensors.get(name), int(at or other), _value(word, spot)
-        if shape is not None and wanted is not None and -len(shape.sizes) <= index < len(shape.sizes):
-            yield call.with_argument(name, shape.with_size(index, wanted).text)
+    for spot in reversed(failure.own):
+        wanted = list(_wanted(spot))
+        for name, whole, index, size in wanted:
+            # the variable may be called otherwise than the argument: it is the same if it is as large in every dimension
+            same = [name] if name in tensors else [other for other, shape in tensors.items() if shape.sizes == whole]
+            for known in same:
+                if -len(tensors[known].sizes) <= index < len(tensors[known].sizes):
+                    yield call.with_argument(known, tensors[known].with_size(index, size).text)
+        if wanted:
+            return
 
 
-def _condition(spot: Spot) -> str:
-    """The line; of one that raises, the test above it, for which it does."""
-    if not spot.text.lstrip().startswith("raise"):
-        return spot.text
-    indent = len(spot.text) - len(spot.text.lstrip())
-    for line in spot.above(_ABOVE):
-        if line.strip() and len(line) - len(line.lstrip()) < indent:
-            return line
-    return spot.text
+def _wanted(spot: Spot) -> Iterator[tuple[str, tuple[int, ...], int, int]]:
+    """(name of the tensor, its sizes, the dimension, the size it should have) for each comparison of one size of a tensor."""
+    for test, holds in stated_at(spot):
+        for node in ast.walk(test):
+            if isinstance(node, ast.Compare) and len(node.ops) == 1 and isinstance(node.ops[0], ast.Eq if holds else ast.NotEq):
+                for side, other in ((node.left, node.comparators[0]), (node.comparators[0], node.left)):
+                    size, read = _value(other, spot), _size(side, spot)
+                    if read is not None and isinstance(size, int) and not isinstance(size, bool) and size > 0:
+                        yield *read, size
 
 
-def _value(word: str, spot: Spot) -> int | None:
-    """The number that a literal, a variable or an attribute of `self` is there."""
-    _, dot, name = word.rpartition(".")
-    found = int(word) if word.isdigit() else getattr(spot.variables.get("self"), name, None) if dot else spot.variables.get(word)
-    return found if isinstance(found, int) and not isinstance(found, bool) and found > 0 else None
+def _size(node: ast.expr, spot: Spot) -> tuple[str, tuple[int, ...], int] | None:
+    """(name of the tensor, its sizes, the dimension) of `x.shape[1]`, `x.size(1)`, `shape[axis]`; None where it is nothing of the kind."""
+    match node:
+        case ast.Subscript(value=ast.Attribute(value=ast.Name(id=name), attr="shape") as whole, slice=index):
+            pass
+        case ast.Call(func=ast.Attribute(value=ast.Name(id=name) as whole, attr="size"), args=[index]):
+            pass
+        case ast.Subscript(value=ast.Name() as whole, slice=index):
+            name = ""
+        case _:
+            return None
+    found, at = _value(whole, spot), _value(index, spot)
+    sizes = tuple(found.shape) if isinstance(found, torch.Tensor) else tuple(found) if isinstance(found, torch.Size) else None
+    return (name, sizes, at) if sizes is not None and isinstance(at, int) else None
+
+
+def _value(node: ast.expr, spot: Spot) -> Any:
+    """What the expression is in the frame, None where it cannot be told."""
+    return attempt(lambda: evaluate(ast.unparse(node), {**spot.scope, **spot.variables}), _SECONDS)[0]

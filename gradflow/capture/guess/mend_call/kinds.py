@@ -23,6 +23,9 @@ _FIELDS = {
 }
 """What a graph's attributes are usually, with eight nodes and twelve edges."""
 
+_WRITTEN = {"int": r"-?\d+$", "float": r"-?\d*\.\d+$", "str": "'", "bool": "(True|False)$", "NoneType": "None$"}
+"""How a value of each kind is written."""
+
 
 def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> Iterator[Call]:
     """The spoken arguments, as what the failing line does with them."""
@@ -52,6 +55,7 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
             message,
         ):
             yield from (call.with_argument(name, value) for value in ("1", "0.5", "None", "False") if value != text)
-        if re.search(r"'(int|float|str|bool|NoneType)' object (has no attribute|is not)", message) and shape_of(text) is None:
+        kind = re.search(r"'(int|float|str|bool|NoneType)' object (has no attribute|is not)", message)
+        if kind is not None and re.match(_WRITTEN[kind[1]], text):
             yield call.with_argument(name, f"int64[{sizes.batch}]<2")
             yield call.with_argument(name, f"float32[{sizes.batch},{sizes.width}]")

@@ -48,7 +48,7 @@ def _wanted(layer: nn.Module, got: tuple[int, ...], sizes: Sizes) -> Iterator[tu
             yield (*got[:-1], layer.input_size) if len(got) == 3 else (batch, sizes.length, layer.input_size)
         case nn.RNNCellBase():
             yield (batch, layer.input_size)
-        case nn.LayerNorm():
+        case nn.LayerNorm() | nn.RMSNorm():
             yield (*got[: len(got) - len(layer.normalized_shape)], *layer.normalized_shape)
             yield (batch, sizes.length, *layer.normalized_shape)
         case nn.modules.batchnorm._NormBase():

@@ -82,12 +82,14 @@ def _equal_shapes(call: Call, failure: Failure) -> Iterator[Call]:
 
 
 def _replaced(call: Call, old: int, new: int) -> Iterator[Call]:
-    """Size `new` in place of `old`, the last one in each tensor that has it, one tensor at a time; then in all of them."""
+    """Size `new` in place of `old`, the last one in each tensor that has it, both of a square one, one tensor at a time; then in all."""
     changed: dict[str, str] = {}
     for name, shape in call.tensors().items():
         if old in shape.sizes and new:
             last = len(shape.sizes) - 1 - shape.sizes[::-1].index(old)
             changed[name] = shape.with_size(last, new).text
+            if len(shape.sizes) > 3 and shape.sizes[-2:] == (old, old):
+                yield call.with_argument(name, shape.with_size(-1, new).with_size(-2, new).text)
     yield from (call.with_argument(name, text) for name, text in changed.items())
     if len(changed) > 1:
         yield call.with_arguments(changed)

@@ -24,6 +24,7 @@ _EXPECTED = (
     r"(\d)-?[dD][- ]array",
     r"(\d) dimensions",
     r"ndim[^\d]{1,12}(\d)",
+    r"number of sizes provided \((\d)\) must be greater",
 )
 
 _MOST, _MOST_WHOLE = 5, 3

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from gradflow.capture.guess.attempt import Failure
 from gradflow.capture.guess.mend_init import (
     argument_names,
+    attributes,
     choices,
     divisors,
     equals,
@@ -18,10 +19,13 @@ from gradflow.capture.guess.mend_init import (
     layer_names,
     left_out,
     lengths,
+    misfits,
     others,
     parts,
     passed_on,
+    stated_kinds,
     unset,
+    wrapped,
 )
 from gradflow.capture.guess.subject import Construction, Subject
 
@@ -35,6 +39,8 @@ RULES = (
     guards,
     equals,
     lengths,
+    stated_kinds,
+    attributes,
     parts,
     fields,
     left_out,
@@ -53,4 +59,14 @@ def mended(construction: Construction, failure: Failure, subject: Subject) -> It
     # the call itself is wrong: values of other arguments would change nothing
     rules = (giants,) if giants.is_giant(failure) else (argument_names,) if argument_names.is_misnamed(construction, failure) else RULES
     for rule in rules:
+        yield from rule.mend(construction, failure, subject)
+
+
+AFTER_A_CALL = (misfits, wrapped)
+
+
+def made_otherwise(construction: Construction, failure: Failure, subject: Subject) -> Iterator[Construction]:
+    """Constructions of a model that was built and failed when it was called, in the order in which to try them."""
+    construction = construction.with_defaults(subject.scope.get(construction.callee))
+    for rule in AFTER_A_CALL:
         yield from rule.mend(construction, failure, subject)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from gradflow.capture.guess.attempt import Failure
+from gradflow.capture.guess.attempt import Failure, Spot
 from gradflow.capture.guess.subject import Construction
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
@@ -21,12 +21,18 @@ def blamed_arguments(construction: Construction, failure: Failure) -> list[str]:
         fields.setdefault(name.rpartition(".")[2], name)
     whole = [name for name in given if "." not in name]
     spoken = [fields[word] for word in _WORD.findall(failure.message) if word in fields]
-    own = [spot for spot in failure.spots if all(name in spot.variables for name in whole)]
-    written = [word for spot in reversed(own) for word in _WORD.findall(spot.text) if word in whole]
+    own = [spot for spot in failure.spots if all(name in spot.variables or name in _free(spot) for name in whole)]
+    handed = {name for name in whole if own and name not in own[-1].variables}
+    written = [word for spot in reversed(failure.spots) for word in _WORD.findall(spot.text) if word in (whole if spot in own else handed)]
     nested = {last: name for last, name in fields.items() if "." in name}
     inner = [nested[word] for spot in reversed(failure.spots) for word in _WORD.findall(spot.text) if word in nested]
     blamed = list(dict.fromkeys([*spoken, *inner, *written]))
     return [name for name in blamed if _is_of_the_kind(given[name], failure.message)] or blamed
+
+
+def _free(spot: Spot) -> set[object]:
+    """The names of the free keywords of a function, `**kwargs`, which it may hand on to another."""
+    return {name for value in spot.variables.values() if isinstance(value, dict) for name in value}
 
 
 _KINDS = {

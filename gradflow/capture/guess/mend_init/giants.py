@@ -32,7 +32,8 @@ def mend(construction: Construction, failure: Failure, subject: Subject) -> Iter
     further = {**usual_sizes(sizes), **smaller}
     shallow = {name: value for name, value in further.items() if ONLY_DEPTH.search(name)}
     seen: list[dict[str, Any]] = [{}]
-    few_heads = {name: value for name, value in smaller.items() if not _WIDTH_OF_A_HEAD.search(name)}
+    narrow = any(isinstance(value, (tuple, list)) for value in smaller.values())  # a head must not be wider than the layer
+    few_heads = {name: value for name, value in smaller.items() if narrow or not _WIDTH_OF_A_HEAD.search(name)}
     for chosen in ({name: value for name, value in shallow.items() if name in smaller}, shallow, few_heads, smaller, further):
         if chosen in seen:
             continue

@@ -7,13 +7,12 @@ the keys of `BLOCKS`. Reads the file that raised.
 from __future__ import annotations
 
 import ast
-import functools
 import itertools
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from gradflow.capture.guess.attempt import Failure, Spot, attempt
+from gradflow.capture.guess.conditions import conditions_at
 from gradflow.capture.guess.expressions import evaluate
 from gradflow.capture.guess.subject import Construction, Subject
 
@@ -36,37 +35,10 @@ def mend(construction: Construction, failure: Failure, subject: Subject) -> Iter
 
 def _wanted(spot: Spot) -> Iterator[tuple[str, Any]]:
     """(name, value) for what the conditions around the line of the frame are about, the nearest condition first."""
-    for test, holds in _conditions(_tree(spot.file), spot.line):
+    for test, holds in conditions_at(spot):
         for node in ast.walk(test):
             if isinstance(node, ast.Compare) and len(node.ops) == 1:
                 yield from itertools.islice(_values(node, holds, spot), _MOST_VALUES)
-
-
-@functools.lru_cache(maxsize=16)
-def _tree(file: str) -> ast.Module:
-    try:
-        return ast.parse(Path(file).read_text("utf-8", errors="replace"))
-    except (OSError, SyntaxError):
-        return ast.Module([], [])
-
-
-def _conditions(tree: ast.Module, line: int) -> list[tuple[ast.expr, bool]]:
-    """The conditions on the way to a line that raises or asserts, innermost first, each with what it has to be to pass it by."""
-    found: list[tuple[ast.expr, bool]] = []
-    body: list[ast.stmt] = tree.body
-    while True:
-        inside = next((node for node in body if node.lineno <= line <= (node.end_lineno or node.lineno)), None)
-        if inside is None or isinstance(inside, ast.Raise):
-            return found[::-1] if inside is not None else []
-        if isinstance(inside, ast.Assert):
-            return [(inside.test, True), *found[::-1]]
-        if isinstance(inside, ast.If):
-            is_else = bool(inside.orelse) and line >= inside.orelse[0].lineno
-            found.append((inside.test, is_else))
-            body = inside.orelse if is_else else inside.body
-        else:
-            blocks = [getattr(inside, name, []) for name in ("body", "orelse", "finalbody", "handlers")]
-            body = [node for block in blocks for node in block]
 
 
 def _values(node: ast.Compare, holds: bool, spot: Spot) -> Iterator[tuple[str, Any]]:

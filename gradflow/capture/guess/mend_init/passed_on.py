@@ -11,7 +11,7 @@ from gradflow.capture.guess.construction.parts import candidates
 from gradflow.capture.guess.mend_init.argument_names import MISSING, is_misnamed
 from gradflow.capture.guess.mend_init.unset import UNSET
 from gradflow.capture.guess.subject import Construction, Subject, parameters_of
-from gradflow.capture.guess.usual import tells_something, usual_value
+from gradflow.capture.guess.usual import annotation_of, tells_something, usual_value
 
 _HANDED = re.compile(r"\*\*\s*(\w+)")
 _NAME = re.compile(r"_?(kw|kwargs|args|params|opts|options|config|cfg|dict)$")
@@ -30,9 +30,17 @@ def mend(construction: Construction, failure: Failure, subject: Subject) -> Iter
         names = [str(failure.error.args[0])]
     if not names and UNSET.search(failure.message):
         names = [name for name in re.findall(r"[`'\"](\w+)[`'\"]", failure.message) if name not in parameters and tells_something(name)]
+    taken = parameters_of(_callee(failure))
     stems = [_NAME.sub("", word) for word in _HANDED.findall(text)] if missing else []
     for prefix in dict.fromkeys([*(f"{stem}_" for stem in stems if stem), ""]) if names else ():
         new = construction
         for name in names:
-            new = new.with_argument(f"{prefix}{name}", next(candidates(name, "", subject), usual_value(name)))
+            annotation = annotation_of(taken[name]) if name in taken else ""
+            new = new.with_argument(f"{prefix}{name}", next(candidates(name, annotation, subject), usual_value(name, annotation)))
         yield new
+
+
+def _callee(failure: Failure) -> object:
+    """The class whose constructor lacks arguments, None where the error names none."""
+    named = re.match(r"(\w+)\.__init__\(\)", failure.message)
+    return failure.own[-1].scope.get(named[1]) if named else None

@@ -1,0 +1,42 @@
+"""The conditions around a line that raised, read from its file: `if depth == 18: ... else: raise`, `assert x.shape[2] == self.heads`."""
+
+from __future__ import annotations
+
+import ast
+import textwrap
+
+from gradflow.capture.guess.attempt import Spot
+from gradflow.capture.guess.sources import tree_of
+
+
+def conditions_at(spot: Spot) -> list[tuple[ast.expr, bool]]:
+    """The conditions on the way to the line of a frame that raises or asserts, innermost first, each with what passes it by.
+
+    Nothing where the line does neither.
+    """
+    found: list[tuple[ast.expr, bool]] = []
+    body: list[ast.stmt] = tree_of(spot.file).body
+    while True:
+        inside = next((node for node in body if node.lineno <= spot.line <= (node.end_lineno or node.lineno)), None)
+        if inside is None or isinstance(inside, ast.Raise):
+            return found[::-1] if inside is not None else []
+        if isinstance(inside, ast.Assert):
+            return [(inside.test, True), *found[::-1]]
+        if isinstance(inside, ast.If):
+            is_else = bool(inside.orelse) and spot.line >= inside.orelse[0].lineno
+            found.append((inside.test, is_else))
+            body = inside.orelse if is_else else inside.body
+        else:
+            blocks = [getattr(inside, name, []) for name in ("body", "orelse", "finalbody", "handlers")]
+            body = [node for block in blocks for node in block]
+
+
+def stated_at(spot: Spot) -> list[tuple[ast.expr, bool]]:
+    """The same; of a line that does neither, what it says itself: `torch._assert(h == self.height, "...")`."""
+    around = conditions_at(spot)
+    if around:
+        return around
+    try:
+        return [(node.value, True) for node in ast.parse(textwrap.dedent(spot.text)).body if isinstance(node, ast.Expr)]
+    except SyntaxError:
+        return []

@@ -1,0 +1,29 @@
+"""Two arguments are put together and do not fit: one gets the sizes of the other, as a picture and its noisy copy have the same."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import torch
+
+from gradflow.capture.guess.attempt import Failure
+from gradflow.capture.guess.call import Call, Shape
+from gradflow.capture.guess.sizes import Sizes
+
+_TOGETHER = re.compile(
+    r"[Tt]ensors must (have same number of dimensions|match)|must match the size of tensor|same shape|shapes? must|expected size"
+    r"|does(n't| not) match|same sizes?|number of dimensions",
+    re.IGNORECASE,
+)
+_MOST = 2
+
+
+def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> Iterator[Call]:
+    """The first arguments that the error speaks of, each in the sizes of the others that hold floating numbers."""
+    if not _TOGETHER.search(failure.message):
+        return
+    floating = {name: shape for name, shape in call.tensors().items() if shape.dtype.startswith("float") and len(shape.sizes) > 1}
+    for name, shape in list(floating.items())[:_MOST]:
+        for other in dict.fromkeys(other.sizes for other in floating.values() if other.sizes != shape.sizes):
+            yield call.with_argument(name, Shape(shape.dtype, other, shape.rest).text)

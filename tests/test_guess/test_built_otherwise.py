@@ -1,0 +1,200 @@
+"""What an error tells of a model that another needs, and models that can be built but not called as they are."""
+
+from __future__ import annotations
+
+import pytest
+from model_files import Load
+
+from gradflow.capture.guess.search import Deadline, Found, find
+from gradflow.capture.guess.target import subjects_of
+
+
+def _found(load: Load, text: str, name: str = "Net") -> Found:
+    found = find(next(subject for subject in subjects_of(load(text)) if subject.name == name), Deadline(20))
+    assert isinstance(found, Found), found
+    return found
+
+
+def _built(load: Load, text: str, name: str = "Net") -> str:
+    return _found(load, text, name).construction.text
+
+
+def test_two_widths_of_a_model_that_have_to_be_equal_are_made_so_once_a_call_tells(load: Load) -> None:
+    text = """
+    class Net(nn.Module):
+        def __init__(self, width=16, context_width=24):
+            super().__init__()
+            self.inner, self.outer = nn.Linear(8, width), nn.Linear(context_width, 2)
+
+        def forward(self, x):
+            return self.outer(self.inner(x))
+    """
+    assert _built(load, text) == "Net(context_width=16)"
+
+
+def test_a_width_that_is_added_to_another_is_what_lacks(load: Load) -> None:
+    text = """
+    class Net(nn.Module):
+        def __init__(self, extra_channels=0):
+            super().__init__()
+            self.first, self.second = nn.Linear(8, 8), nn.Linear(8 + extra_channels, 2)
+
+        def forward(self, x):
+            x = self.first(x)
+            return self.second(torch.cat([x, x[..., :3]], -1))
+    """
+    assert _built(load, text) == "Net(extra_channels=3)"
+
+
+def test_a_model_around_another_is_built_around_the_next_where_the_call_of_that_one_fails(load: Load) -> None:
+    text = """
+    class Plain(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lin = nn.Linear(8, 8)
+
+        def forward(self, x):
+            return self.lin(x)
+
+
+    class Guided(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lin = nn.Linear(8, 8)
+
+        def forward(self, x, guide):
+            return self.lin(x) + guide
+
+
+    class Net(nn.Module):
+        def __init__(self, model):
+            super().__init__()
+            self.model, self.lin = model, nn.Linear(8, 8)
+
+        def forward(self, x):
+            return self.model(self.lin(x), x)
+    """
+    assert _built(load, text) == "Net(model=Guided())"
+
+
+def test_a_model_that_is_read_for_a_field_is_one_that_stores_it(load: Load) -> None:
+    text = """
+    class Short(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lin = nn.Linear(8, 8)
+
+        def forward(self, x):
+            return self.lin(x)
+
+
+    class Long(nn.Module):
+        def __init__(self, max_length=16):
+            super().__init__()
+            self.max_length, self.lin = max_length, nn.Linear(8, 8)
+
+        def forward(self, x):
+            return self.lin(x)
+
+
+    class Net(nn.Module):
+        def __init__(self, wrapped: nn.Module):
+            super().__init__()
+            self.wrapped, self.length = wrapped, wrapped.max_length
+
+        def forward(self, x):
+            return self.wrapped(x)
+    """
+    assert _built(load, text) == "Net(wrapped=Long())"
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        "assert isinstance(student, (Small, Tiny)), 'no student'",
+        "if not isinstance(student, Small):\n                raise TypeError('no student')",
+    ],
+)
+def test_an_argument_is_of_the_class_that_the_constructor_asks_for(load: Load, check: str) -> None:
+    text = f"""
+    class Small(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lin = nn.Linear(8, 8)
+
+        def forward(self, x):
+            return self.lin(x)
+
+
+    class Tiny(Small):
+        pass
+
+
+    class Net(nn.Module):
+        def __init__(self, student):
+            super().__init__()
+            {check}
+            self.student = student
+
+        def forward(self, x):
+            return self.student(x)
+    """
+    assert _built(load, text) == "Net(student=Small())"
+
+
+def test_an_argument_is_of_the_plain_kind_that_the_constructor_asks_for(load: Load) -> None:
+    text = """
+    class Net(nn.Module):
+        def __init__(self, width, count=None):
+            super().__init__()
+            assert isinstance(width, tuple)
+            self.lin = nn.Linear(*width)
+
+        def forward(self, x):
+            return self.lin(x)
+    """
+    assert _built(load, text) == "Net(width=(32, 32))"
+
+
+def test_keywords_that_are_handed_on_are_what_the_class_behind_them_takes(load: Load) -> None:
+    text = """
+    class Inner(nn.Module):
+        def __init__(self, *, levels: list[int], dim):
+            super().__init__()
+            self.lin = nn.Linear(dim, sum(levels))
+
+        def forward(self, x):
+            return self.lin(x)
+
+
+    class Net(nn.Module):
+        def __init__(self, *, dim, groups=1, **kwargs):
+            super().__init__()
+            self.parts = nn.ModuleList(Inner(dim=dim // groups, **kwargs) for _ in range(groups))
+
+        def forward(self, x):
+            return sum(part(x) for part in self.parts)
+    """
+    assert _built(load, text) == "Net(dim=64, levels=[64, 64])"
+
+
+def test_a_keyword_that_is_handed_on_is_changed_where_the_class_behind_complains_of_it(load: Load) -> None:
+    text = """
+    class Inner(nn.Module):
+        def __init__(self, *, sides, dim):
+            super().__init__()
+            self.lin = nn.Linear(dim, len(sides))
+
+        def forward(self, x):
+            return self.lin(x)
+
+
+    class Net(nn.Module):
+        def __init__(self, *, dim, **kwargs):
+            super().__init__()
+            self.part = Inner(dim=dim, **kwargs)
+
+        def forward(self, x):
+            return self.part(x)
+    """
+    assert _built(load, text).startswith("Net(dim=64, sides=(")
