@@ -134,15 +134,6 @@ FLAGGED = {
 
 SILENT = {
     "a Parameter of floats, as floats": module("self.w = nn.Parameter(torch.ones(2)).float()", "return x * self.w"),
-    "layers of several lists that are added by formatted names": HEAD
-    + "class Cell(nn.Module):\n    def __init__(self, width, size, ahead):\n        super().__init__()\n"
-    + "        self.lin = nn.Linear(width, size)\n\n    def forward(self, x):\n        return self.lin(x)\n\n"
-    + "class Net(nn.Module):\n    def __init__(self, n, width, size):\n        super().__init__()\n        a, b, c, d = [], [], [], []\n"
-    + "        ahead = True\n        for i in range(n):\n            for held in (a, b, c, d):\n"
-    + "                cell = Cell(width, size, ahead)\n                self.add_module('cell_{}'.format(i), cell)\n"
-    + "                held.append(cell)\n"
-    + "            width, ahead = size, not ahead\n        self.a, self.b, self.c, self.d = a, b, c, d\n\n    def forward(self, x):\n"
-    + "        for cell in self.a + self.b + self.c + self.d:\n            x = cell(x)\n        return x\n",
     "a layer that a decorator keeps": HEAD
     + "def once(f):\n    def wrapper(self, *a):\n        self.kept = getattr(self, 'kept', None) or f(self, *a)\n        return self.kept\n"
     + "    return wrapper\n\nclass Net(nn.Module):\n    @once\n    def made(self, n):\n        return nn.Linear(n, 2)\n\n"
@@ -221,7 +212,8 @@ SILENT = {
     "None for layers, whose gradients backward makes itself": module(
         "self.blocks, self.fc = nn.ModuleList([nn.Linear(2, 2)]), nn.Linear(2, 2)", "return Run.apply(self.fc(x), self.blocks)"
     )
-    + "\nclass Run(Function):\n    @staticmethod\n    def forward(ctx, x, blocks):\n        for block in blocks:\n            x = block(x)\n"
+    + "\nclass Run(Function):\n    @staticmethod\n    def forward(ctx, x, blocks):\n        for block in blocks:\n"
+    "            x = block(x)\n"
     "        ctx.save_for_backward(x)\n        ctx.blocks = blocks\n        return x\n\n    @staticmethod\n    def backward(ctx, g):\n"
     "        (x,) = ctx.saved_tensors\n        with torch.enable_grad():\n            torch.autograd.backward(ctx.blocks[0](x), g)\n"
     "        return g, None\n",
@@ -257,6 +249,52 @@ SILENT = {
 def test_a_fault_is_flagged_with_its_code_alone(name: str, tmp_path: Path) -> None:
     code, text = FLAGGED[name]
     assert codes_of(text, tmp_path) == [code]
+
+
+TWO_STACKS = """
+class Cell(nn.Module):
+    def __init__(self, size):
+        super().__init__()
+        self.lin = nn.Linear(size, size)
+
+    def forward(self, x):
+        return self.lin(x.detach())
+
+class Net(nn.Module):
+    def __init__(self, names, n, size):
+        super().__init__()
+        down, up = [], []
+        for i in range(n):
+            one, other = Cell(size), Cell(size)
+            self.add_module(FIRST, one)
+            self.add_module(SECOND, other)
+            down.append(one)
+            up.append(other)
+        self.down, self.up = down, up
+
+    def forward(self, x):
+        for one, other in zip(self.down, self.up):
+            x = one(x) + other(x)
+        return x
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("'down_{}'.format(i)", "'up_{}'.format(i)"),
+        ("f'down_{i}'", "f'up_{i}'"),
+        ("names[i]", "names[n + i]"),
+        ("name('down', i)", "name('up', i)"),
+    ],
+)
+def test_layers_of_two_lists_that_are_added_under_names_which_are_not_known_are_registered(first: str, second: str, tmp_path: Path) -> None:
+    # A cell that cuts something is built and not only counted: two of them under one name that is not known were taken for a choice.
+    text = HEAD + TWO_STACKS
+    assert codes_of(text.replace("FIRST", first).replace("SECOND", second), tmp_path) == []
+    one_left = text.replace("FIRST", first).replace("            self.add_module(SECOND, other)\n", "")
+    (finding,) = findings_of(one_left, tmp_path)
+    assert (finding.code, finding.parameters) == ("GF103", ("up.*.lin",))
 
 
 @pytest.mark.parametrize("name", SILENT)
