@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from gradflow.static.bystanders import stands_by
 from gradflow.static.classes import Lineage
 from gradflow.static.interpreter import Interpreter
 from gradflow.static.machine import Bound, CutSite, Frame, GivenUp, Heap, Thing, UnitSite
@@ -158,7 +159,7 @@ def _run_methods(machine: Interpreter, thing: Thing, result: ClassFlow) -> None:
     result.beside = bool((cut | machine.doubtful) & live & _mask(trained) & ~meant)
     candidates = cut & ~live & _mask(trained) & ~meant & ~machine.escaped
     if candidates:
-        candidates &= ~_live_elsewhere(machine, thing, first)
+        candidates &= ~_live_elsewhere(machine, thing, first, candidates)
         candidates &= ~machine.frozen & ~machine.written & ~machine.unclear & ~machine.escaped
     if candidates:
         result.severed = _severed(machine, everything, candidates)
@@ -190,25 +191,38 @@ def _is_model_part(value: Value) -> bool:
     return isinstance(value.what, (Unit, Layers, Thing))
 
 
-def _live_elsewhere(machine: Interpreter, thing: Thing, first: Heap) -> int:
-    """What the methods that `forward` does not call let through, and what they freeze or write."""
+def _live_elsewhere(machine: Interpreter, thing: Thing, first: Heap, candidates: int) -> int:
+    """What of the candidates the methods that `forward` does not call let through, and what they freeze or write."""
+    machine.heap = first
+    own = {str(key[1]): machine.flow(value).every & candidates for key, value in first.items() if key[0] == ROOT}
+    bearing, others = {name for name, mask in own.items() if mask}, {name for name, mask in own.items() if not mask}
+    lineage = machine.hierarchy.lineage(thing.owner)
     live = 0
+    for entry, name in _other_methods(machine, lineage):
+        if not candidates & ~(live | machine.frozen | machine.written | machine.unclear | machine.escaped):
+            break
+        if id(entry.methods[name]) in machine.ran or stands_by(machine.relevance, lineage, name, bearing, others):
+            continue
+        if name.startswith("_") and not name.startswith("__") and _only_named_in_run(machine, entry, name):
+            continue
+        machine.heap = first.copy()
+        machine.mode = -1
+        frame = machine.start(thing, name)
+        if frame is not None and not name.startswith(INFERENCE_METHODS):
+            live |= _live_at_end(machine, frame, first)
+    return live
+
+
+def _other_methods(machine: Interpreter, lineage: Lineage) -> Iterator[tuple[Class, str]]:
+    """The methods that were not followed yet, nearest first, but for those that only make or move weights."""
     seen: set[str] = set()
-    for entry in machine.hierarchy.lineage(thing.owner).classes:
+    for entry in lineage.classes:
         for name, node in entry.methods.items():
             if name in seen or id(node) in machine.ran or name in ("__init__", "__new__"):
                 continue
             seen.add(name)
-            if name.startswith("_") and not name.startswith("__") and _only_named_in_run(machine, entry, name):
-                continue
-            if name in GIVES_FIRST_VALUES or name.startswith(MOVES_WEIGHTS):
-                continue
-            machine.heap = first.copy()
-            machine.mode = -1
-            frame = machine.start(thing, name)
-            if frame is not None and not name.startswith(INFERENCE_METHODS):
-                live |= _live_at_end(machine, frame, first)
-    return live
+            if name not in GIVES_FIRST_VALUES and not name.startswith(MOVES_WEIGHTS):
+                yield entry, name
 
 
 def _only_named_in_run(machine: Interpreter, owner: Class, name: str) -> bool:

@@ -73,7 +73,13 @@ class Expressions(Flows):
         self.work += 1
         if self.work >= self.next_check:
             self.check_work()
-        method = self.methods.get(node.__class__)
+        kind = node.__class__
+        if kind is ast.Name and not self.assumed:
+            # Half of all expressions are names, and most of these are bound in the running function.
+            value = self.frames[-1].env.get(node.id)  # type: ignore[attr-defined]
+            if value is not None:
+                return value
+        method = self.methods.get(kind)
         return NOTHING if method is None else method(self, node)
 
     # Names and attributes
