@@ -44,7 +44,7 @@ def stands_by(callees: Callees, lineage: Lineage, name: str, bearing: Collection
 def _names_its_object(node: FunctionNode) -> bool:
     """Whether a function has its object under the usual name, or has none."""
     arguments = [*node.args.posonlyargs, *node.args.args]
-    return bool(arguments) and arguments[0].arg == "self" or any(last_name(entry) == "staticmethod" for entry in node.decorator_list)
+    return (bool(arguments) and arguments[0].arg == "self") or any(last_name(entry) == "staticmethod" for entry in node.decorator_list)
 
 
 def _is_known(lineage: Lineage, name: str, others: Collection[str], *, called_only: bool) -> bool:
