@@ -15,6 +15,7 @@ from gradflow.static.values import (
     KEEP,
     NOTHING,
     Const,
+    Container,
     Each,
     Items,
     Region,
@@ -25,10 +26,12 @@ from gradflow.static.values import (
     blend,
     constant_of,
     join_all,
+    members_of,
 )
 
 DEEPEST_CALL = 10
 MOST_RECURSIVE = 1
+DEEPEST_CONTENT = 3
 
 
 _INERT = frozenset({Const, Stateless})
@@ -92,12 +95,24 @@ class Functions(TorchCalls):
 
     def _gets_nothing(self, bound: Bound, arguments: Arguments) -> bool:
         """Whether a call has no part in what layers compute: nothing of it comes in, and the function takes nothing from the object."""
-        bearing = [place for place, value in arguments.numbered if _bears(value)]
-        if _bears(arguments.rest) or (
+        bearing = [place for place, value in arguments.numbered if self._bears(value)]
+        if self._bears(arguments.rest) or (
             bearing and (bound.owner is not None or not self.relevance.ignores(bound.node, bound.module, bearing))
         ):
             return False
         return self.relevance.inert(bound.node, bound.module, bound.thing.owner if bound.thing is not None else bound.owner)
+
+    def _bears(self, value: Value, depth: int = 0) -> bool:
+        """Whether a value may have something of a layer in it: a list or dict of what has nothing has nothing."""
+        what = value.what
+        if value.live or value.cuts:
+            return True
+        if what is None or what.__class__ in _INERT:
+            return False
+        content = self.heap.get(what.key, NOTHING).what if isinstance(what, Container) else what
+        if not isinstance(content, (Items, Each)) or depth > DEEPEST_CONTENT:
+            return True
+        return any(self._bears(member, depth + 1) for member in members_of(content))
 
     def _returned(self, frame: Frame) -> Value:
         """Ends `frame`: all that it returned, in the state after all its returns."""
@@ -252,11 +267,6 @@ class Functions(TorchCalls):
 
 
 GRAD_DECORATORS = frozenset({"no_grad", "inference_mode", "enable_grad", "set_grad_enabled"})
-
-
-def _bears(value: Value) -> bool:
-    """Whether a value may have something of a layer in it."""
-    return bool(value.live or value.cuts or (value.what is not None and value.what.__class__ not in _INERT))
 
 
 def _name_of(node: ast.AST) -> str:
