@@ -199,6 +199,8 @@ class _Walk:
 
     def _test(self, node: ast.expr) -> None:
         """What is only asked for flows nowhere, but may bind a name, or call a method that does."""
+        if node.__class__ is ast.Name:
+            return
         for entry in ast.walk(node):
             if isinstance(entry, ast.NamedExpr) or (isinstance(entry, ast.Call) and self._own_method(entry.func)):
                 self.reads(entry)
@@ -265,6 +267,12 @@ class _Walk:
                 self._bind([entry.target], self.reads(entry.iter))  # type: ignore[attr-defined]
                 for test in entry.ifs:  # type: ignore[attr-defined]
                     self._test(test)
+            elif kind is ast.BinOp:
+                todo += (entry.left, entry.right)  # type: ignore[attr-defined]
+            elif kind is ast.Subscript:
+                todo += (entry.value, entry.slice)  # type: ignore[attr-defined]
+            elif kind is ast.Tuple or kind is ast.List:
+                todo += entry.elts  # type: ignore[attr-defined]
             elif kind is not ast.Constant:
                 todo.extend(ast.iter_child_nodes(entry))
         return read
