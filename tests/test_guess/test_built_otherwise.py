@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 from model_files import Load
 
+from gradflow.capture.guess.attempt import Failure
+from gradflow.capture.guess.mend_init import lengths
 from gradflow.capture.guess.search import Deadline, Found, find
+from gradflow.capture.guess.subject import Construction, Subject
 from gradflow.capture.guess.target import subjects_of
 
 
@@ -198,3 +201,58 @@ def test_a_keyword_that_is_handed_on_is_changed_where_the_class_behind_complains
             return self.part(x)
     """
     assert _built(load, text).startswith("Net(dim=64, sides=(")
+
+
+def test_an_argument_that_a_method_reads_from_the_model_is_changed(load: Load) -> None:
+    text = """
+    class Net(nn.Module):
+        def __init__(self, base, sides):
+            super().__init__()
+            self.base, self.sides = base, sides
+            self.first = self.make()
+
+        def make(self):
+            return nn.Conv2d(3, 4, self.sides[0])
+
+        def forward(self, x):
+            return self.first(x)
+    """
+    assert _built(load, text) == "Net(base=2, sides=(2, 2))"
+
+
+def test_a_list_that_is_too_long_loses_its_last_entries_or_its_first() -> None:
+    construction = Construction("Net", (("spatial_dims", "2"), ("input_shape", "(3, 32, 32)")))
+    failure = Failure(ValueError("length of input_shape must match spatial_dims, got (3, 32, 32)"), ())
+    subject = Subject("Net", object, {})
+    shapes = [other.given()["input_shape"] for other in lengths.mend(construction, failure, subject)]
+    assert shapes[:2] == ["(3, 32)", "(32, 32)"]
+
+
+def test_a_field_with_an_entry_for_each_layer_is_written_for_every_layer(load: Load) -> None:
+    text = """
+    class Config:
+        def __init__(self, num_layers=3, kinds=None):
+            self.num_layers, self.kinds = num_layers, kinds
+
+
+    class Layer(nn.Module):
+        def __init__(self, config, number):
+            super().__init__()
+            self.is_wide = config.kinds[number] == "wide"
+            self.lin = nn.Linear(8, 8)
+
+        def forward(self, x):
+            return self.lin(x)
+
+
+    class Net(nn.Module):
+        def __init__(self, config: Config):
+            super().__init__()
+            self.layers = nn.ModuleList(Layer(config, number) for number in range(config.num_layers))
+
+        def forward(self, x):
+            for layer in self.layers:
+                x = layer(x)
+            return x
+    """
+    assert "['wide', 'wide'" in _built(load, text)

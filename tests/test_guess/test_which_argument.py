@@ -107,3 +107,28 @@ def test_shapes_of_pictures_are_given_as_tuples(load: Load) -> None:
     layers = "self.lin = nn.Linear(8, 8)"
     forward = "assert sum(f * h * w for f, h, w in shapes[:1]) == x.shape[1]\nreturn self.lin(x)"
     assert _called(load, layers, "x, shapes: list[tuple[int, int, int]]", forward).endswith("shapes=[(1, 4, 4), (1, 4, 4)]")
+
+
+def test_the_parts_of_a_list_are_what_the_failing_layer_takes(load: Load) -> None:
+    layers = "self.conv = nn.Conv2d(5, 4, 3)"
+    forward = "assert isinstance(features, list)\nreturn self.conv(features[-1])"
+    assert "float32[16,5,32,32]" in _called(load, layers, "features: list[torch.Tensor]", forward)
+
+
+def test_a_list_that_is_too_short_grows(load: Load) -> None:
+    layers = "self.lin = nn.Linear(64, 4)"
+    forward = "return self.lin(hidden_states[0]) + hidden_states[2].mean()"
+    called = _called(load, layers, "hidden_states: list[torch.Tensor]", forward)
+    assert called.count("float32[") == 3
+
+
+def test_whole_numbers_become_floating_where_a_norm_meets_them(load: Load) -> None:
+    layers = "self.norm = nn.LayerNorm(2); self.emb = nn.Embedding(9, 2)"
+    forward = "return self.emb(x_categ).mean(1) + self.norm(x_cont)"
+    assert "x_cont=float32[" in _called(load, layers, "x_categ: torch.LongTensor, x_cont: torch.LongTensor", forward)
+
+
+def test_channels_of_arguments_of_different_sides_are_changed_together(load: Load) -> None:
+    layers = "self.norm = nn.BatchNorm2d(4)"
+    forward = "return self.norm(torch.cat([low.repeat_interleave(2, 2).repeat_interleave(2, 3), high], 1))"
+    assert _called(load, layers, "low, high", forward).count("[2,2,") == 2

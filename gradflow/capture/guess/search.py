@@ -40,6 +40,9 @@ _SECONDS_TO_BUILD, _SECONDS_TO_CALL, _SECONDS_TO_MEND = 12.0, 8.0, 15.0
 _DEEPEST, _SHARE_OF_A_PART = 2, 0.3
 """Models that wait in each other, and what part of the time that is left one of their parts may take."""
 
+_SHARE_OF_A_MODEL = 0.5
+"""What part of the time that is left the calls of one model may take, where the class may be built otherwise."""
+
 _MOST_PARAMETERS = 200_000_000
 """A larger model is made smaller, where its sizes have usual names: 800 MB of float32, and some seconds for each try."""
 
@@ -122,7 +125,8 @@ def find(subject: Subject, deadline: Deadline, given: Call | None = None) -> Fou
             continue
         tried.add(construction.text)
         shrunk = [other for other in mended_constructions(construction, _SLOW, subject) if other.text not in tried]
-        call = _called(model, given, deadline) if given else find_call(model, construction, subject, deadline, 0 if shrunk else _PATIENCE)
+        within = deadline.part(_SHARE_OF_A_MODEL)
+        call = _called(model, given, deadline) if given else find_call(model, construction, subject, within, 0 if shrunk else _PATIENCE)
         if isinstance(call, Call):
             return Found(model, construction, call)
         missed = Missed(subject.name, "call", call.first.sentence) if missed is None or missed.what == "build" else missed

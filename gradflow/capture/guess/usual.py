@@ -46,6 +46,7 @@ _USUAL: tuple[tuple[str, str], ...] = (
     (r"(num|n)_?frames$|^frames$", "4"),
     (r"(in|input|image|img|num|n|color)_?(chans?|channels?|ch|nc|c|planes)$|^channels?$|^(c_in|inp|nc_in|in_c|n_colors)$", "3"),
     (r"^input_nc$|num_input_channels", "3"),
+    (r"(^|_)(block|hidden|layer|stage|encoder|decoder|inner|mid|base|down|up|latent)s?_(out_)?(channels?|chans?|ch)$", str(WIDTH)),
     (r"(out|output)_?(chans?|channels?|ch|nc|c|planes)$|^(c_out|oup|out_c)$|^output_nc$", "3"),
     (
         r"max_?(position_embeddings|seq(uence)?_?len(gth)?|len(gth)?|positions|target_positions|source_positions|tokens"
@@ -88,7 +89,8 @@ _USUAL: tuple[tuple[str, str], ...] = (
     (r"^(use_|with_|is_|no_|do_|has_|enable_|learn_)|bias$|^bidirectional$|batch_first|pretrained$|^causal$|^debug$", "False"),
     (r"^verbose$|^train$|^training$", "False"),
     (r"pad(ding)?_?(idx|token|token_id|id)$|layer_(idx|id|number|index)$|^(i|idx|index)$|_idx$|_id$|^pad$", "0"),
-    (r"^(mode|name|type|method|variant|arch)$", "''"),
+    (r"^(model|backbone|encoder|arch|timm|base_model)_?name$|^arch$", "'resnet18'"),
+    (r"^(mode|name|type|method|variant)$", "''"),
     (r"^(num|n)_\w+", "2"),
 )  # fmt: skip
 

@@ -45,7 +45,8 @@ def propose(model: torch.nn.Module, construction: Construction, subject: Subject
 
 
 def _sides(count: int) -> list[int]:
-    return [max(_LARGEST_SIDE >> number, _SMALLEST_SIDE) for number in range(count)]
+    largest = max(_LARGEST_SIDE, _SMALLEST_SIDE << (count - 1))  # each is half as large as the one before, to the last
+    return [largest >> number for number in range(count)]
 
 
 def _stated_widths(model: torch.nn.Module, construction: Construction) -> tuple[int, ...]:

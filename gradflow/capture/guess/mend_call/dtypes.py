@@ -19,7 +19,7 @@ _WANTS_INDEX = re.compile(
 _WANTS_FLOAT = re.compile(
     r"(not implemented for|found|but got|dtype.*|got).*'?(Long|Int|long|int)'?|Expected.*(floating|Float)"
     r"|must have the same dtype|expected.*float|can only.*floating|mat1 and mat2 must have the same dtype"
-    r"|Input type.*should be the same|expected m1 and m2 to have the same dtype|not implemented for 'Long'"
+    r"|Input type.*should be the same|expected m1 and m2 to have the same dtype|not implemented for 'Long'|mixed dtype|share same datatype"
 )
 
 

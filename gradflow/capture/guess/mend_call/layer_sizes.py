@@ -21,14 +21,15 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
     for name, shape in call.tensors().items():
         if sorted(shape.sizes) != sorted(got) or isinstance(layer, nn.Embedding):
             continue
-        for wanted in _wanted(layer, got, sizes):
+        for wanted in wanted_by(layer, got, sizes):
             if shape.sizes == got:
                 yield call.with_argument(name, Shape("float32" if shape.dtype.startswith("int") else shape.dtype, wanted).text)
             elif len(wanted) == len(got):
                 yield call.with_argument(name, Shape(shape.dtype, _undone(shape.sizes, got, wanted)).text)
 
 
-def _wanted(layer: nn.Module, got: tuple[int, ...], sizes: Sizes) -> Iterator[tuple[int, ...]]:
+def wanted_by(layer: nn.Module, got: tuple[int, ...], sizes: Sizes) -> Iterator[tuple[int, ...]]:
+    """The sizes that a layer takes in place of those that it got, the surest first; nothing where it does not tell."""
     batch = got[0] if got else sizes.batch
     match layer:
         case nn.modules.conv._ConvNd():

@@ -22,6 +22,7 @@ from gradflow.capture.guess.sizes import Sizes
 _WANTED_FIRST = (
     r"normalized_shape=\[(\d+)\].*size ?\[(?:\d+, )*(\d+)\]",
     r"to have (\d+) channels, but got (\d+) channels",
+    r"parameter numbers = (\d+) and channel size = (\d+)",
     r"shape '\[([\d, ]+)\]' is invalid for input of size (\d+)",
 )
 _GOT_FIRST = (r"(\d+)\D{1,30}(?:less|smaller|shorter|fewer|lower) than\D{1,40}(\d+)",)
@@ -40,13 +41,14 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
 
 
 def _together(call: Call, got: int, wanted: int) -> Iterator[Call]:
-    tensors = call.tensors()
-    shapes = Counter(shape for shape in tensors.values() if len(shape.sizes) > 1)
-    for shape in (shape for shape, times in shapes.items() if times > 1):
-        new, rest = divmod(shape.sizes[1] * wanted, got)
+    """All that have as many dimensions and as many channels, with the channels in proportion."""
+    tensors = {name: shape for name, shape in call.tensors().items() if len(shape.sizes) > 1}
+    kinds = Counter((len(shape.sizes), shape.sizes[1]) for shape in tensors.values())
+    for rank, old in (kind for kind, times in kinds.items() if times > 1):
+        new, rest = divmod(old * wanted, got)
         if not rest and new:
-            text = shape.with_size(1, new).text
-            yield call.with_arguments({name: text for name, other in tensors.items() if other == shape})
+            alike = {name: shape for name, shape in tensors.items() if len(shape.sizes) == rank and shape.sizes[1] == old}
+            yield call.with_arguments({name: shape.with_size(1, new).text for name, shape in alike.items()})
 
 
 def _changed(old: int, got: int, wanted: int) -> list[int]:

@@ -42,7 +42,7 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
         return
     yield from _listed(call, failure, sizes)
     yield from _indexed(call, failure, sizes)
-    dotted = ["shape", "size()", "permute", "rearrange", "unpack"]
+    dotted = ["shape", "size(", "permute", "rearrange", "unpack", ".view("]
     for name, shape in spoken_tensors(call, failure).items():
         ranks = [expected] if expected and expected != len(shape.sizes) else []
         if not ranks and (

@@ -23,11 +23,38 @@ def blamed_arguments(construction: Construction, failure: Failure) -> list[str]:
     spoken = [fields[word] for word in _WORD.findall(failure.message) if word in fields]
     own = [spot for spot in failure.spots if all(name in spot.variables or name in _free(spot) for name in whole)]
     handed = {name for name in whole if own and name not in own[-1].variables}
-    written = [word for spot in reversed(failure.spots) for word in _WORD.findall(spot.text) if word in (whole if spot in own else handed)]
+    written = [
+        word
+        for spot in reversed(failure.spots)
+        for word in _WORD.findall(spot.text)
+        if word in (whole if spot in own else handed | (_stored(spot) & set(whole)))
+    ]
     nested = {last: name for last, name in fields.items() if "." in name}
     inner = [nested[word] for spot in reversed(failure.spots) for word in _WORD.findall(spot.text) if word in nested]
-    blamed = list(dict.fromkeys([*spoken, *inner, *written]))
+    used = [name for name in written if _is_used_so(name, failure)]
+    blamed = list(dict.fromkeys([*spoken, *used, *inner, *written]))
     return [name for name in blamed if _is_of_the_kind(given[name], failure.message)] or blamed
+
+
+_USES = (
+    (r"has no len", r"\blen\(\s*{0}\s*\)"),
+    (r"not subscriptable", r"\b{0}\["),
+    (r"not iterable|cannot unpack", r"(\bin|zip\(|enumerate\(|\*|,|=)\s*{0}\b(?!\s*[=(])"),
+    (r"not callable", r"\b{0}\("),
+    (r"has no attribute", r"\b{0}\.\w"),
+)
+"""What a line does with the value that an error complains of."""
+
+
+def _is_used_so(name: str, failure: Failure) -> bool:
+    """Whether the innermost line that names the argument does with it what the error says cannot be done."""
+    text = next((spot.text for spot in reversed(failure.spots) if re.search(rf"\b{name}\b", spot.text)), "")
+    return any(re.search(said, failure.message) and re.search(use.format(name), text) for said, use in _USES)
+
+
+def _stored(spot: Spot) -> set[str]:
+    """What a line reads from `self`, where a constructor keeps its arguments by their own names."""
+    return set(re.findall(r"\bself\.(\w+)", spot.text))
 
 
 def _free(spot: Spot) -> set[object]:

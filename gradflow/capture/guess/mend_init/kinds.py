@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -23,6 +24,8 @@ _KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
      ("64", "2", "0.5", "({0}, {0})")),
 )  # fmt: skip
 
+_MOST = 4
+
 
 def mend(construction: Construction, failure: Failure, subject: Subject) -> Iterator[Construction]:
     """Each blamed argument, as each kind that the message may mean."""
@@ -30,9 +33,9 @@ def mend(construction: Construction, failure: Failure, subject: Subject) -> Iter
     for pattern, kinds in _KINDS:
         if not re.search(pattern, failure.message):
             continue
-        for name in blamed_arguments(construction, failure):
-            one = re.sub(r"[\[(]?\s*([\w.']+).*", r"\1", given[name]) or "2"
-            for kind in kinds:
-                text = kind.format(one)
-                if text != given[name]:
-                    yield construction.with_argument(name, text)
+        blamed = blamed_arguments(construction, failure)
+        ones = {name: re.sub(r"[\[(]?\s*([\w.']+).*", r"\1", given[name]) or "2" for name in blamed}
+        for kind, name in itertools.product(kinds, blamed[:_MOST]):
+            text = kind.format(ones[name])
+            if text != given[name]:
+                yield construction.with_argument(name, text)

@@ -30,22 +30,24 @@ def mend(construction: Construction, failure: Failure, subject: Subject) -> Iter
     written = [name for name, _ in construction.arguments if name in lists]
     for length in _lengths(failure, given, lists):
         for names in dict.fromkeys([*((name,) for name in blamed), tuple(written)]):
-            new = construction
-            for name in names:
-                new = new.with_argument(name, _of_length(given[name], length)) if len(lists[name]) != length else new
-            if new != construction:
-                yield new
+            for of_length in (_of_length, _last):
+                new = construction
+                for name in names:
+                    new = new.with_argument(name, of_length(given[name], length)) if len(lists[name]) != length else new
+                if new != construction:
+                    yield new
 
 
 def _lengths(failure: Failure, given: dict[str, str], lists: Mapping[str, Sequence[object]]) -> list[int]:
-    """Those of the message, of the other lists, of the numbers that are given, and one more or less than these."""
+    """The numbers that the message names, those in it, those of the other lists and of the numbers that are given, and one more or less."""
     spoken = [int(word) for word in re.findall(r"(?<![\w.])\d(?![\w.])", failure.message)]
+    named = [int(given[word]) for word in re.findall(r"\w+", failure.message) if re.fullmatch(r"\d", given.get(word, ""))]
     others = [len(value) for value in lists.values()]
     counts = [
         int(text) for name, text in given.items() if re.fullmatch(r"\d", text) and re.search(r"depth|blocks|layers|stages|levels", name)
     ]
     near = [length + change for length in (*counts, *others) for change in (1, -1)]
-    found = dict.fromkeys([*spoken, *counts, *near, *others, 4, 3])
+    found = dict.fromkeys([*named, *spoken, *counts, *near, *others, 4, 3])
     return [length for length in found if 1 <= length <= _MOST_ENTRIES][:_MOST]
 
 
@@ -58,3 +60,12 @@ def _of_length(text: str, length: int) -> str:
     entries = (entries + entries[-1:] * length)[:length]
     inside = ", ".join(entries)
     return f"[{inside}]" if isinstance(node, ast.List) else f"({inside},)" if length == 1 else f"({inside})"
+
+
+def _last(text: str, length: int) -> str:
+    """The same list with its first entries left out, as the channels are before the sides of a picture."""
+    node = ast.parse(text, mode="eval").body
+    if not isinstance(node, (ast.Tuple, ast.List)) or len(node.elts) <= length:
+        return text
+    node.elts = node.elts[-length:]
+    return ast.unparse(node)

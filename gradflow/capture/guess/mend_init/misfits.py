@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from gradflow.capture.guess.attempt import Failure
 from gradflow.capture.guess.mend_call.proportions import wanted_sizes
+from gradflow.capture.guess.mend_init.unset import path_of
 from gradflow.capture.guess.subject import Construction, Subject
 
 _NUMBER = re.compile(r"\d+$")
@@ -19,8 +20,21 @@ _SHARED = re.compile(r"channels|dim|width|size|features|planes|classes|labels|^d
 def mend(construction: Construction, failure: Failure, subject: Subject) -> Iterator[Construction]:
     """Each argument that is the one size, as the other; then each that adds nothing to a width, as what lacks."""
     given = {name: text for name, text in construction.given().items() if _NUMBER.match(text) and _SHARED.search(name)}
+    given = {**_of_the_configuration(construction, failure), **given}
     for got, wanted in wanted_sizes(failure.message)[:1]:
         for old, new in ((wanted, got), (got, wanted)):
             yield from (construction.with_argument(name, str(new)) for name, text in given.items() if text == str(old))
         if got > wanted:
             yield from (construction.with_argument(name, str(got - wanted)) for name, text in given.items() if text == "0")
+
+
+def _of_the_configuration(construction: Construction, failure: Failure) -> dict[str, str]:
+    """The widths that the configuration of the failing layers has by default, as fields of the argument that is this configuration."""
+    found: dict[str, str] = {}
+    for spot in failure.own:
+        held = getattr(spot.variables.get("self"), "config", None)
+        path = path_of(construction, held, failure) if hasattr(held, "__dict__") else ""
+        for name, value in vars(held).items() if path else ():
+            if type(value) is int and _SHARED.search(name):
+                found.setdefault(f"{path}.{name}", str(value))
+    return found

@@ -22,23 +22,40 @@ _READ = re.compile(r"((?:self\.)?\w+)\.(\w+)")
 _KEPT_INSIDE = re.compile(r"((?:self\.)?\w+)\.\w+\[['\"](\w+)['\"]\]")
 """`config.rope_parameters["rope_theta"]`: the configuration takes `rope_theta` itself, and keeps it inside."""
 
+_ENTRY = re.compile(r"((?:self\.)?\w+)\.(\w+)\[[^\]]+\]\s*[!=]=\s*['\"](\w+)['\"]")
+_DEPTHS = ("num_hidden_layers", "num_layers", "n_layer", "n_layers", "depth")
+
 
 def mend(construction: Construction, failure: Failure, subject: Subject) -> Iterator[Construction]:
     """Those that the failing line reads, together; where there are none, those of the line that called it, and so on outwards."""
     if not _NONE.search(failure.message) and not UNSET.search(failure.message):
         return
     yield from _arguments(construction, failure, subject)
+    yield from _one_a_layer(construction, failure)
     for spot in reversed(failure.own):
         mended = construction
         text = spot.text + _assigned(spot)
         reads = [*_READ.findall(text), *_KEPT_INSIDE.findall(text), *_of_the_same_name(spot)]
         for owner, name in dict.fromkeys(reads):
             held = _held(spot, owner)
-            path = _path(construction, held, failure) if _is_unset(held, name) else ""
+            path = path_of(construction, held, failure) if _is_unset(held, name) else ""
             mended = mended.with_argument(f"{path}.{name}", usual_value(name)) if path else mended
         if mended != construction:
             yield mended
             return
+
+
+def _one_a_layer(construction: Construction, failure: Failure) -> Iterator[Construction]:
+    """A field that has an entry for each layer, `config.kinds[i] == "attention"`, with that entry for every layer."""
+    if not failure.own:
+        return
+    spot = failure.own[-1]
+    for owner, name, word in _ENTRY.findall(spot.text):
+        held = _held(spot, owner)
+        path = path_of(construction, held, failure) if held is not None and getattr(held, name, word) is None else ""
+        number = next((found for field in _DEPTHS if type(found := getattr(held, field, None)) is int), 0)
+        if path and number:
+            yield construction.with_argument(f"{path}.{name}", repr([word] * number))
 
 
 def _arguments(construction: Construction, failure: Failure, subject: Subject) -> Iterator[Construction]:
@@ -92,7 +109,7 @@ def _is_unset(held: Any, name: str) -> bool:
     return failure is None and value is None
 
 
-def _path(construction: Construction, held: Any, failure: Failure) -> str:
+def path_of(construction: Construction, held: Any, failure: Failure) -> str:
     """The argument that is the configuration `held`, or the field of one that is; empty where it is neither."""
     calls = {text.partition("(")[0]: name for name, text in construction.arguments if name and re.match(r"[A-Z]\w*\(", text)}
     if type(held).__name__ in calls:
