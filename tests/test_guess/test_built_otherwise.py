@@ -256,3 +256,53 @@ def test_a_field_with_an_entry_for_each_layer_is_written_for_every_layer(load: L
             return x
     """
     assert "['wide', 'wide'" in _built(load, text)
+
+
+@pytest.mark.parametrize(
+    ("loop", "expected"),
+    [
+        (
+            "for f, g in self.blocks:\n                x = x + g(f(x))",
+            "[(nn.Linear(64, 64), nn.Linear(64, 64)), (nn.Linear(64, 64), nn.Linear(64, 64))]",
+        ),
+        ("x = self.blocks(x)", "nn.Linear(64, 64)"),
+    ],
+)
+def test_what_a_call_takes_for_a_layer_is_one(load: Load, loop: str, expected: str) -> None:
+    text = f"""
+    class Net(nn.Module):
+        def __init__(self, blocks):
+            super().__init__()
+            self.blocks, self.first = [(blocks, blocks)] if isinstance(blocks, int) and {"for" in loop} else blocks, nn.Linear(64, 64)
+            self.kept = nn.ModuleList(f for f, _ in self.blocks) if isinstance(blocks, list) else blocks
+
+        def forward(self, x):
+            x = self.first(x)
+            {loop}
+            return x
+    """
+    assert _built(load, text) == f"Net(blocks={expected})"
+
+
+def test_an_argument_that_is_a_list_of_models_gets_two(load: Load) -> None:
+    text = """
+    from typing import List
+
+    class Adapter(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lin = nn.Linear(8, 8)
+
+        def forward(self, x):
+            return self.lin(x)
+
+
+    class Net(nn.Module):
+        def __init__(self, adapters: List[Adapter]):
+            super().__init__()
+            self.adapters = nn.ModuleList(adapters)
+
+        def forward(self, x):
+            return sum(adapter(x) for adapter in self.adapters)
+    """
+    assert _built(load, text) == "Net(adapters=[Adapter(), Adapter()])"

@@ -132,3 +132,23 @@ def test_channels_of_arguments_of_different_sides_are_changed_together(load: Loa
     layers = "self.norm = nn.BatchNorm2d(4)"
     forward = "return self.norm(torch.cat([low.repeat_interleave(2, 2).repeat_interleave(2, 3), high], 1))"
     assert _called(load, layers, "low, high", forward).count("[2,2,") == 2
+
+
+def test_a_padding_that_mirrors_more_than_there_is_tells_how_long_the_input_has_to_be(load: Load) -> None:
+    layers = "self.conv = nn.Conv1d(1, 4, 3)"
+    forward = "return self.conv(nn.functional.pad(x[:, None], (96, 96), mode='reflect'))"
+    assert _called(load, layers, "x", forward) == "x=float32[2,384]"
+
+
+def test_a_number_is_one_of_those_that_the_message_lists(load: Load) -> None:
+    layers = "self.conv = nn.Conv2d(3, 4, 3)"
+    forward = "if scale not in (2, 4):\n    raise ValueError(f'no such scale; available scales: {[2, 4]}')\nreturn self.conv(x)"
+    assert _called(load, layers, "x, scale: int", forward) == "x=float32[2,3,32,32], scale=2"
+
+
+def test_a_shape_that_a_message_expects_is_given(load: Load) -> None:
+    layers = "self.conv = nn.Conv2d(3, 4, 3)"
+    forward = (
+        "if x.shape[2:] != (40, 40):\n    raise ValueError(f'shape mismatch: expected (2, 3, 40, 40), got {list(x.shape)}.')\nreturn self.conv(x)"
+    )
+    assert _called(load, layers, "x", forward) == "x=float32[2,3,40,40]"

@@ -68,7 +68,8 @@ def candidates(name: str, annotation: str, subject: Subject) -> Iterator[str]:
     named = [other for other in others if re.search(rf"\b{other}\b", annotation)] or _of_the_kind(annotation, others, subject)
     wants_class = re.match(r"(typing\.)?(type|Type)\[", annotation) is not None
     if named:
-        yield from (other if wants_class else f"<{other}>" for other in named)
+        several = re.match(r"(typing\.)?(list|List|tuple|Tuple|Sequence|Iterable)\[", annotation) is not None
+        yield from (other if wants_class else f"[<{other}>, <{other}>]" if several else f"<{other}>" for other in named)
     elif wants_class or (_CLASS.search(name) and annotation in ("", "Module", "nn.Module")):
         yield from [other for other in others if _BLOCK.search(other) or _alike(name, other)]
         if name.startswith("base_") and importlib.util.find_spec("torchvision") is not None:

@@ -23,6 +23,8 @@ _FIELDS = {
 }
 """What a graph's attributes are usually, with eight nodes and twelve edges."""
 
+_ALLOWED = re.compile(r"(?:available|supported|one of|choose from|choices|in)\b[^\[({]{0,24}[\[({](\d[\d, ]*)[\])}]")
+"""The numbers that an argument may be: "available scales: [2, 4]"."""
 _WRITTEN = {"int": r"-?\d+$", "float": r"-?\d*\.\d+$", "str": "'", "bool": "(True|False)$", "NoneType": "None$"}
 """How a value of each kind is written."""
 
@@ -47,6 +49,9 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
             yield call.with_argument(
                 name, f"Data({', '.join(f'{field}={_FIELDS[field].format(d=node_features(model, sizes))}' for field in chosen)})"
             )
+        allowed = _ALLOWED.search(message)
+        if allowed is not None and re.fullmatch(r"\d+", text):
+            yield from (call.with_argument(name, number) for number in re.findall(r"\d+", allowed[1]) if number != text)
         if shape_of(text) is not None and re.search(r"list|tuple|iterable|sequence", message) and not text.startswith("["):
             yield call.with_argument(name, f"[{text}, {text}]")
         if re.search(

@@ -31,6 +31,8 @@ _DIVIDED = re.compile(
 
 _SHAPES = re.compile(r"size \((?:torch\.Size\()?\[([\d, ]*)\]\)?\).*(?:same as|match|equal).*size \((?:torch\.Size\()?\[([\d, ]*)\]\)?\)")
 """Two whole shapes that have to be equal, as in the losses of torch."""
+_EXPECTED = re.compile(r"[Ee]xpected[^\[(]*[\[(](\d[\d, ]*)[\])][^\[(]{1,20}(?:got|found|but)[^\[(]*[\[(](\d[\d, ]*)[\])]")
+"""The shape that is expected and the one that there is."""
 
 
 def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> Iterator[Call]:
@@ -71,7 +73,7 @@ def _long_enough(call: Call, failure: Failure) -> Iterator[Call]:
 
 def _equal_shapes(call: Call, failure: Failure) -> Iterator[Call]:
     """Each of the two whole shapes of the message in place of the other."""
-    both = _SHAPES.search(failure.message)
+    both = _SHAPES.search(failure.message) or _EXPECTED.search(failure.message)
     if both is None:
         return
     first, second = (tuple(int(size) for size in re.findall(r"\d+", text)) for text in both.groups())

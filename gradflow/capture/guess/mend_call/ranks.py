@@ -24,6 +24,7 @@ _EXPECTED = (
     r"(\d)-?[dD][- ]array",
     r"(\d) dimensions",
     r"ndim[^\d]{1,12}(\d)",
+    r"number of subscripts in the equation \((\d)\) does not match",
     r"number of sizes provided \((\d)\) must be greater",
 )
 

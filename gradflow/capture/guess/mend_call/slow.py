@@ -19,8 +19,15 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
     firsts = {shape.sizes[0] for shape in tensors.values() if shape.sizes}
     if len(firsts) == 1 and max(firsts) > BATCH:
         yield _changed(call, lambda shape: (BATCH, *shape[1:]))
-    if any(len(shape.sizes) >= 3 and shape.sizes[-1] >= 128 for shape in tensors.values()):
-        yield _changed(call, lambda shape: (*shape[:-2], *(side // 4 if side >= 128 else side for side in shape[-2:])))
+    smaller = with_smaller_sides(call)
+    yield from (smaller,) if smaller is not call else ()
+
+
+def with_smaller_sides(call: Call, least: int = 128) -> Call:
+    """The call with sides of pictures, and lengths, of at least `least` divided by four; the call itself where it has none."""
+    if not any(len(shape.sizes) >= 3 and shape.sizes[-1] >= least for shape in call.tensors().values()):
+        return call
+    return _changed(call, lambda shape: (*shape[:-2], *(side // 4 if side >= least else side for side in shape[-2:])))
 
 
 def _changed(call: Call, change: Callable[[tuple[int, ...]], tuple[int, ...]]) -> Call:

@@ -8,6 +8,7 @@ from gradflow.capture.guess.attempt import Failure
 from gradflow.capture.guess.mend_init import (
     argument_names,
     attributes,
+    called_numbers,
     choices,
     divisors,
     equals,
@@ -62,7 +63,7 @@ def mended(construction: Construction, failure: Failure, subject: Subject) -> It
         yield from rule.mend(construction, failure, subject)
 
 
-AFTER_A_CALL = (misfits, wrapped)
+AFTER_A_CALL = (misfits, called_numbers, wrapped)
 
 
 def made_otherwise(construction: Construction, failure: Failure, subject: Subject) -> Iterator[Construction]:
