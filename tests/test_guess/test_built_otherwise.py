@@ -306,3 +306,36 @@ def test_an_argument_that_is_a_list_of_models_gets_two(load: Load) -> None:
             return sum(adapter(x) for adapter in self.adapters)
     """
     assert _built(load, text) == "Net(adapters=[Adapter(), Adapter()])"
+
+
+def test_what_is_split_into_parts_is_as_wide_as_they_are_together(load: Load) -> None:
+    text = """
+    class Net(nn.Module):
+        def __init__(self, hidden_size=64, heads=4, parts=(2, 2, 4)):
+            super().__init__()
+            self.parts, self.heads, self.lin = parts, heads, nn.Linear(8, hidden_size)
+
+        def forward(self, x):
+            x = self.lin(x).unflatten(-1, (self.heads, -1))
+            return torch.cat([part.sin() for part in x.split(list(self.parts), -1)], -1)
+    """
+    assert _built(load, text) == "Net(hidden_size=32)"
+
+
+def test_an_argument_is_what_the_class_compares_it_with(load: Load) -> None:
+    text = """
+    class Net(nn.Module):
+        def __init__(self, variant):
+            super().__init__()
+            self.lin = nn.Linear(8, 8)
+            self.kind = self.chosen(variant)
+
+        def chosen(self, variant):
+            if variant == "tall":
+                return 1
+            raise ValueError("no such variant")
+
+        def forward(self, x):
+            return self.lin(x)
+    """
+    assert _built(load, text) == "Net(variant='tall')"

@@ -148,7 +148,6 @@ def test_a_number_is_one_of_those_that_the_message_lists(load: Load) -> None:
 
 def test_a_shape_that_a_message_expects_is_given(load: Load) -> None:
     layers = "self.conv = nn.Conv2d(3, 4, 3)"
-    forward = (
-        "if x.shape[2:] != (40, 40):\n    raise ValueError(f'shape mismatch: expected (2, 3, 40, 40), got {list(x.shape)}.')\nreturn self.conv(x)"
-    )
+    message = "shape mismatch: expected (2, 3, 40, 40), got {list(x.shape)}."
+    forward = f"if x.shape[2:] != (40, 40):\n    raise ValueError(f'{message}')\nreturn self.conv(x)"
     assert _called(load, layers, "x", forward) == "x=float32[2,3,40,40]"

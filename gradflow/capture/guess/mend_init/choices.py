@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from gradflow.capture.guess.attempt import Failure, Spot
 from gradflow.capture.guess.mend_init.blamed import blamed_arguments
+from gradflow.capture.guess.sources import definition_of
 from gradflow.capture.guess.subject import Construction, Subject, parameters_of
 
 _MOST = 4
@@ -63,14 +64,9 @@ def _in_message(failure: Failure) -> list[object]:
 
 def _compared(subject: Subject, name: str) -> list[object]:
     """The constants that the class's source compares the argument with."""
-    import inspect
-
-    try:
-        tree = ast.parse(inspect.cleandoc("if 1:\n" + inspect.getsource(subject.cls)))
-    except (OSError, TypeError, SyntaxError):
-        return []
+    tree = definition_of(subject.cls)
     found: list[object] = []
-    for node in ast.walk(tree):
+    for node in ast.walk(tree) if tree is not None else ():
         if isinstance(node, ast.Compare) and ast.unparse(node.left) in (name, f"self.{name}", f"{name}.lower()"):
             for other in node.comparators:
                 found += [part.value for part in ast.walk(other) if isinstance(part, ast.Constant) and isinstance(part.value, (str, int))]

@@ -16,14 +16,23 @@ from gradflow.capture.guess.subject import Construction, Subject
 _NUMBER = re.compile(r"\d+$")
 _SHARED = re.compile(r"channels|dim|width|size|features|planes|classes|labels|^d_")
 
+_SPLIT = re.compile(r"to sum exactly to (\d+) .*split_sizes=\[([\d, ]+)\]")
+_SPLIT_WIDTH = re.compile(r"(^|\.)(head_dim|hidden_size|d_model|dim|width)$")
+
 
 def mend(construction: Construction, failure: Failure, subject: Subject) -> Iterator[Construction]:
-    """Each argument that is the one size, as the other; then each that adds nothing to a width, as what lacks."""
+    """Each argument that is the one size, as the other; of what is split into parts, a width in proportion; then each that adds nothing
+    to a width, as what lacks."""
     given = {name: text for name, text in construction.given().items() if _NUMBER.match(text) and _SHARED.search(name)}
     given = {**_of_the_configuration(construction, failure), **given}
-    for got, wanted in wanted_sizes(failure.message)[:1]:
+    split = _SPLIT.search(failure.message)
+    parts = sum(int(part) for part in split[2].split(",")) if split is not None else 0
+    for got, wanted in [(int(split[1]), parts)] if split is not None else wanted_sizes(failure.message)[:1]:
         for old, new in ((wanted, got), (got, wanted)):
             yield from (construction.with_argument(name, str(new)) for name, text in given.items() if text == str(old))
+        if split is not None:
+            heads = {name: int(text) * wanted for name, text in given.items() if _SPLIT_WIDTH.search(name)}
+            yield from (construction.with_argument(name, str(product // got)) for name, product in heads.items() if product % got == 0)
         if got > wanted:
             yield from (construction.with_argument(name, str(got - wanted)) for name, text in given.items() if text == "0")
 
