@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import textwrap
+from pathlib import Path
+
 import pytest
 from model_files import Load
 
@@ -339,3 +342,65 @@ def test_an_argument_is_what_the_class_compares_it_with(load: Load) -> None:
             return self.lin(x)
     """
     assert _built(load, text) == "Net(variant='tall')"
+
+
+def test_of_two_ways_to_configure_a_model_one_is_left_out(load: Load) -> None:
+    text = """
+    SIZES = {"small": (2, 8), "large": (4, 16)}
+
+
+    class Net(nn.Module):
+        def __init__(self, config):
+            super().__init__()
+            named = config.kind is not None
+            sized = all([config.n_layer is not None, config.n_embd is not None])
+            assert named ^ sized
+            if named:
+                config.n_layer, config.n_embd = SIZES[config.kind]
+            self.lin = nn.Linear(config.n_embd, config.n_embd)
+            self.is_small = config.kind == "small"
+
+        def forward(self, x):
+            return self.lin(x)
+    """
+    assert "kind=None" in _built(load, text)
+
+
+def test_a_model_of_a_module_beside_the_file_that_it_imports_a_function_from_is_found(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside = """
+    import torch
+
+
+    class Transformer(torch.nn.Module):
+        def __init__(self, width=8):
+            super().__init__()
+            self.d_model, self.lin = width, torch.nn.Linear(width, width)
+
+        def forward(self, x):
+            return self.lin(x)
+
+
+    def build_transformer(args):
+        return Transformer(args.width)
+    """
+    (tmp_path / "its_transformer.py").write_text(textwrap.dedent(beside))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    text = """
+    from its_transformer import build_transformer
+
+
+    class Net(nn.Module):
+        def __init__(self, transformer):
+            super().__init__()
+            self.transformer, self.head = transformer, nn.Linear(transformer.d_model, 2)
+
+        def forward(self, x):
+            return self.head(self.transformer(x))
+
+
+    def build(args):
+        return Net(build_transformer(args))
+    """
+    assert _built(load, text) == "Net(transformer=Transformer())"

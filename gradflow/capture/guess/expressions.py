@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import sys
 import types
 from collections.abc import Mapping
@@ -18,7 +19,8 @@ _DEPTH = 8
 
 
 def namespace(scope: Mapping[str, Any]) -> dict[str, Any]:
-    """The names that a guess may use: those of the file, the models of its package, and torch's where the file does not import them."""
+    """The names that a guess may use: those of the file, the models of its package and of the modules beside it that it imports functions
+    from, and torch's where the file does not import them."""
     from functools import partial
 
     usual = {
@@ -30,7 +32,18 @@ def namespace(scope: Mapping[str, Any]) -> dict[str, Any]:
     }
     package = sys.modules.get(scope.get("__package__") or "")
     beside = {name: value for name, value in vars(package).items() if is_model(value)} if package is not None else {}
-    return {**usual, **beside, **scope}
+    return {**usual, **_of_neighbours(scope), **beside, **scope}
+
+
+def _of_neighbours(scope: Mapping[str, Any]) -> dict[str, Any]:
+    """The models that the modules in the file's own directory define, of which it imports no more than functions that build them."""
+    directory = os.path.dirname(str(scope.get("__file__") or ""))
+    names = {value.__module__ for value in scope.values() if isinstance(value, types.FunctionType)} - {scope.get("__name__")}
+    found: dict[str, Any] = {}
+    for module in (sys.modules.get(name) for name in sorted(names) if directory):
+        if module is not None and os.path.dirname(str(getattr(module, "__file__", ""))) == directory:
+            found.update({name: value for name, value in vars(module).items() if is_model(value) and value.__module__ == module.__name__})
+    return found
 
 
 def is_model(value: Any) -> bool:

@@ -25,7 +25,7 @@ _USUAL: tuple[tuple[str, Any], ...] = (
     (r"^(norm|norm_type|norm_layer)$", "layer"),
     (r"rates$", (2, 2)),
     (r"kernel_sizes$", (3, 3)),
-    (r"dilation_sizes$", ((1, 3), (1, 3))),
+    (r"dilation_sizes$", ((1, 3, 5), (1, 3, 5))),
 )
 """What a configuration holds where a constructor's argument of that name would be something else."""
 

@@ -134,6 +134,7 @@ def find(subject: Subject, deadline: Deadline, given: Call | None = None) -> Fou
             again.extend(shrunk)
         elif len(tried) <= _OTHERWISE:
             again.extend(_few(other for other in made_otherwise(construction, call.furthest, subject) if other.text not in tried))
+        del call  # it holds the tensors of the failed tries
     missed = missed or Missed(subject.name, "build", "nothing in the file says how")
     return replace(missed, too_large=too_large)
 
@@ -330,8 +331,8 @@ class _Line:
         return heapq.heappop(self._waiting)[1:] if self._waiting else None
 
     def put(self, mended: Iterable[Call], failed: Call, failure: Failure, *, solved: bool = False) -> None:
-        self._failures += 1
         """What is `solved` comes as if it were from a new place, and leaves the place new for what else is mended there."""
+        self._failures += 1
         seen = failure.place in self._places and not solved
         for number, call in enumerate(_few(mended)):
             # no two entries have the same rank, so that calls are never compared

@@ -76,7 +76,7 @@ _USUAL: tuple[tuple[str, str], ...] = (
         r"|n_units|latent|c|embed|state_dim|z_dim|init_features|filters|n_filters|base_dim)$",
         str(WIDTH),
     ),
-    (r"_dim$|_channels$", str(WIDTH)),
+    (r"_dim$|_channels?$", str(WIDTH)),
     (r"eps(ilon)?$|^eta$", "1e-5"),
     (r"^(rope_|rotary_)?theta$|^rope_base$", "10000.0"),
     (r"alpha|beta|gamma|temperature|tau|momentum|decay|^lr$|weight$|coef|lambda|ratio", "0.5"),
