@@ -398,9 +398,5 @@ def test_a_model_of_a_module_beside_the_file_that_it_imports_a_function_from_is_
 
         def forward(self, x):
             return self.head(self.transformer(x))
-
-
-    def build(args):
-        return Net(build_transformer(args))
     """
     assert _built(load, text) == "Net(transformer=Transformer())"
