@@ -42,7 +42,7 @@ def analyse(source: Source, relevance: Relevance) -> list[Draft]:
     module = hierarchy.package.kept(source.path) or hierarchy.package.add(source)
     facts = FileFacts(module, hierarchy)
     facts.modules = [owner for owner in classes_of(source.tree, module) if hierarchy.lineage(owner).is_module]
-    relevance.deadline = monotonic() + LONGEST
+    relevance.begin(monotonic() + LONGEST)
     facts.flows = _flows(facts.modules, relevance)
     drafts = [draft for rule in all_rules() for draft in rule.find(facts)]
     return sorted(drafts, key=_place)

@@ -79,6 +79,11 @@ class Relevance(Callees):
         self._without_layers: dict[Class, tuple[frozenset[str], frozenset[str]]] = {}
         self._inner: dict[Class, list[Class]] = {}
 
+    def begin(self, deadline: float) -> None:
+        """Begins with another file. What was followed in others does not count: with several processes they are other ones."""
+        self.severs, self._opens = {}, {}
+        self.deadline = deadline
+
     def worth_following(self, owner: Class) -> bool:
         """Whether something that `forward` reaches, here or in a module of the same file that it holds, may cut off a part of the class."""
         if not self.hierarchy.has_parameters(owner):

@@ -250,3 +250,17 @@ def test_assignments_are_counted_by_name_with_and_without_a_point() -> None:
     text += "        self.on == 1\n        b.on=g(on=2)\n"
     source = parse_source(text.encode(), "a.py", "a.py")
     assert (source.assigned("on"), source.assigned(".on"), source.assigned("onl")) == (1, 2, 0)
+
+
+def test_what_is_said_of_a_class_does_not_depend_on_which_files_were_read_before(tmp_path: Path) -> None:
+    head = "import torch\nfrom torch import nn\n\n\n"
+    inner = "class Inner(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+    inner += "        self.a, self.b = nn.Linear(2, 2), nn.Linear(2, 2)\n"
+    inner += "\n    def forward(self, input_ids):\n        g = self.a(input_ids)\n        return self.b(g * (g > 0))\n"
+    outer = "from a import Inner\n\n\nclass Outer(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+    outer += "        self.inner, self.last = Inner(), nn.Linear(2, 2)\n\n    def forward(self, x):\n"
+    outer += "        return self.last(self.inner(x).detach())\n\n\noptim = torch.optim.SGD(Outer().parameters(), 0.1)\n"
+    (tmp_path / "a.py").write_text(head + inner, "utf-8")
+    (tmp_path / "b.py").write_text(head + outer, "utf-8")
+    together, alone = lint_paths([tmp_path], Lookout(jobs=1)).findings, lint_paths([tmp_path / "b.py"], Lookout()).findings
+    assert together == alone and [finding.code for finding in alone] == ["GF101"]
