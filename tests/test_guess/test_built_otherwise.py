@@ -400,3 +400,30 @@ def test_a_model_of_a_module_beside_the_file_that_it_imports_a_function_from_is_
             return self.head(self.transformer(x))
     """
     assert _built(load, text) == "Net(transformer=Transformer())"
+
+
+def test_what_a_class_behind_needs_and_was_not_handed_is_given_by_its_prefix(load: Load) -> None:
+    text = """
+    class Part(nn.Module):
+        def __init__(self, *, dim, depth, num_tokens=None):
+            super().__init__()
+            self.emb = nn.Embedding(num_tokens, dim)
+            self.layers = nn.ModuleList(nn.Linear(dim, dim) for _ in range(depth))
+
+        def forward(self, x):
+            x = self.emb(x)
+            for layer in self.layers:
+                x = layer(x)
+            return x
+
+
+    class Net(nn.Module):
+        def __init__(self, *, dim, **kwargs):
+            super().__init__()
+            enc_kwargs = {name.removeprefix("enc_"): value for name, value in kwargs.items() if name.startswith("enc_")}
+            self.encoder = Part(dim=dim, **enc_kwargs)
+
+        def forward(self, x):
+            return self.encoder(x)
+    """
+    assert _built(load, text) == "Net(dim=64, enc_depth=2, enc_num_tokens=128)"

@@ -53,6 +53,7 @@ _USUAL: tuple[tuple[str, str], ...] = (
         r"|text_len)",
         str(LENGTH),
     ),
+    (r"^(prediction|forecast|context|history|target)_length$", str(LENGTH)),
     (r"block_size|context_(length|size|len)|n_(ctx|positions)|seq_?len(gth)?$", str(LENGTH)),
     (r"^(length|T|n_ctx|max_T|ctx_len|horizon|window_size_seq|pred_len|input_len|input_length|sequence_length)$", str(LENGTH)),
     (r"kernel(_size|size)?$|^k$|^ksize$", "3"),

@@ -63,7 +63,7 @@ def mended(construction: Construction, failure: Failure, subject: Subject) -> It
         yield from rule.mend(construction, failure, subject)
 
 
-AFTER_A_CALL = (misfits, called_numbers, wrapped)
+AFTER_A_CALL = (unset, misfits, called_numbers, wrapped)
 
 
 def made_otherwise(construction: Construction, failure: Failure, subject: Subject) -> Iterator[Construction]:

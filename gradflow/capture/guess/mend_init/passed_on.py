@@ -13,6 +13,7 @@ from gradflow.capture.guess.mend_init.unset import UNSET
 from gradflow.capture.guess.subject import Construction, Subject, parameters_of
 from gradflow.capture.guess.usual import annotation_of, tells_something, usual_value
 
+_WORD = re.compile(r"[A-Za-z_]\w*")
 _HANDED = re.compile(r"\*\*\s*(\w+)")
 _NAME = re.compile(r"_?(kw|kwargs|args|params|opts|options|config|cfg|dict)$")
 
@@ -23,21 +24,32 @@ def mend(construction: Construction, failure: Failure, subject: Subject) -> Iter
     free = next((entry.name for entry in parameters.values() if entry.kind is inspect.Parameter.VAR_KEYWORD), "")
     if not free or not failure.own or is_misnamed(construction, failure):
         return
-    text = failure.own[-1].text
-    missing = MISSING.search(failure.message)
-    names = re.findall(r"'(\w+)'", missing[1]) if missing else []
-    if isinstance(failure.error, KeyError) and re.search(rf"\b{free}(\[|\.pop\()\s*['\"]{failure.error.args[0]}['\"]", text):
-        names = [str(failure.error.args[0])]
-    if not names and UNSET.search(failure.message):
-        names = [name for name in re.findall(r"[`'\"](\w+)[`'\"]", failure.message) if name not in parameters and tells_something(name)]
+    names, handed = _lacking(failure, free, set(parameters))
     taken = parameters_of(_callee(failure))
-    stems = [_NAME.sub("", word) for word in _HANDED.findall(text)] if missing else []
+    stems = [_NAME.sub("", word) for word in _HANDED.findall(handed)]
     for prefix in dict.fromkeys([*(f"{stem}_" for stem in stems if stem), ""]) if names else ():
         new = construction
         for name in names:
             annotation = annotation_of(taken[name]) if name in taken else ""
             new = new.with_argument(f"{prefix}{name}", next(candidates(name, annotation, subject), usual_value(name, annotation)))
         yield new
+
+
+def _lacking(failure: Failure, free: str, known: set[str]) -> tuple[list[str], str]:
+    """The keywords that are wanted, and the line that hands others on by `**`; nothing where the error asks for none."""
+    text, message = failure.own[-1].text, failure.message
+    missing = MISSING.search(message)
+    if missing is not None:
+        return re.findall(r"'(\w+)'", missing[1]), text
+    if isinstance(failure.error, KeyError) and re.search(rf"\b{free}(\[|\.pop\()\s*['\"]{failure.error.args[0]}['\"]", text):
+        return [str(failure.error.args[0])], ""
+    if UNSET.search(message):
+        return [name for name in re.findall(r"[`'\"](\w+)[`'\"]", message) if name not in known and tells_something(name)], ""
+    if "NoneType" in message and len(failure.own) > 1 and _HANDED.search(failure.own[-2].text):
+        inner = failure.own[-1].variables
+        unset = [word for word in dict.fromkeys(_WORD.findall(text)) if inner.get(word, word) is None and tells_something(word)]
+        return unset, failure.own[-2].text
+    return [], ""
 
 
 def _callee(failure: Failure) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -9,11 +10,12 @@ from typing import Any
 import torch
 
 from gradflow.capture.guess.attempt import Failure, Spot, attempt
+from gradflow.capture.guess.sources import definition_of
 from gradflow.capture.guess.subject import Construction, Subject, parameters_of
 from gradflow.capture.guess.usual import annotation_of, tells_something, usual_value
 
 _NONE = re.compile(r"NoneType|\bNone\b")
-UNSET = re.compile(r"(must|has to|have to|need to|should|please) (be )?(define|specif|provide|set|given|pass|suppl)", re.IGNORECASE)
+UNSET = re.compile(r"(must|has to|have to|needs? to|should|please) (be )?(define|specif|provide|set|given|pass|suppl)", re.IGNORECASE)
 """A message that asks for an argument."""
 _ABOVE = 20
 """Lines above the failing one in which its names may get their values."""
@@ -35,7 +37,7 @@ def mend(construction: Construction, failure: Failure, subject: Subject) -> Iter
     for spot in reversed(failure.own):
         mended = construction
         text = spot.text + _assigned(spot)
-        reads = [*_READ.findall(text), *_KEPT_INSIDE.findall(text), *_of_the_same_name(spot)]
+        reads = [*_READ.findall(text), *_KEPT_INSIDE.findall(text), *_of_the_same_name(spot, failure.message), *_kept_as_another(spot)]
         for owner, name in dict.fromkeys(reads):
             held = _held(spot, owner)
             path = path_of(construction, held, failure) if _is_unset(held, name) else ""
@@ -82,11 +84,28 @@ def _arguments(construction: Construction, failure: Failure, subject: Subject) -
             return
 
 
-def _of_the_same_name(spot: Spot) -> list[tuple[str, str]]:
-    """(variable, field) for each name in the failing line that is None and may have been read from a field of that name."""
+def _of_the_same_name(spot: Spot, message: str) -> list[tuple[str, str]]:
+    """(variable, field) for each name in the failing line that is None and may have been read from a field of that name, and for each
+    that the message asks for."""
     own = getattr(spot.variables.get("self"), "__dict__", {})
     words = [word for word in dict.fromkeys(_WORD.findall(spot.text)) if {**own, **spot.variables}.get(word, word) is None]
-    return [(owner, word) for word in words for owner, held in spot.variables.items() if hasattr(held, "__dict__") and owner != "self"]
+    asked = _WORD.findall(message) if UNSET.search(message) else []
+    holders = [owner for owner, held in spot.variables.items() if hasattr(held, "__dict__") and owner != "self"]
+    return [(owner, word) for word in (*words, *asked) for owner in holders]
+
+
+def _kept_as_another(spot: Spot) -> list[tuple[str, str]]:
+    """("self.config", field) for each attribute in the failing line that is None and was a field: `self.top_k = config.num_experts`."""
+    layer: Any = spot.variables.get("self")
+    unset = {name for name in re.findall(r"\bself\.(\w+)", spot.text) if getattr(layer, "__dict__", {}).get(name, name) is None}
+    definition = definition_of(type(layer)) if unset else None
+    return [
+        ("self.config", node.value.attr)
+        for node in (ast.walk(definition) if definition is not None else ())
+        if isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.Attribute)
+        and any(isinstance(target, ast.Attribute) and target.attr in unset for target in node.targets)
+    ]
 
 
 def _assigned(spot: Spot) -> str:
