@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -98,7 +98,8 @@ def _kept_as_another(spot: Spot) -> list[tuple[str, str]]:
     """("self.config", field) for each attribute in the failing line that is None and was a field: `self.top_k = config.num_experts`."""
     layer: Any = spot.variables.get("self")
     unset = {name for name in re.findall(r"\bself\.(\w+)", spot.text) if getattr(layer, "__dict__", {}).get(name, name) is None}
-    definition = definition_of(type(layer)) if unset else None
+    kind: Callable[..., Any] = type(layer)
+    definition = definition_of(kind) if unset else None
     return [
         ("self.config", node.value.attr)
         for node in (ast.walk(definition) if definition is not None else ())
