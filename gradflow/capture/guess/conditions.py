@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import textwrap
 
 from gradflow.capture.guess.attempt import Spot
 from gradflow.capture.guess.sources import tree_of
@@ -36,7 +35,12 @@ def stated_at(spot: Spot) -> list[tuple[ast.expr, bool]]:
     around = conditions_at(spot)
     if around:
         return around
+    return [(node.value, True) for node in statements_of(spot) if isinstance(node, ast.Expr)]
+
+
+def statements_of(spot: Spot) -> list[ast.stmt]:
+    """What stands in the line itself; nothing where it is only a part of a statement."""
     try:
-        return [(node.value, True) for node in ast.parse(textwrap.dedent(spot.text)).body if isinstance(node, ast.Expr)]
+        return ast.parse(spot.text.strip()).body
     except SyntaxError:
         return []

@@ -113,11 +113,7 @@ def _of_the_kind(annotation: str, others: list[str], subject: Subject) -> list[s
 def _others(subject: Subject) -> list[str]:
     """The models' classes that the file knows by name, its own first and the main one of these first; torch's and `subject` left out."""
     own = [other.name for other in subject.siblings if other.cls is not subject.cls]
-    imported = [
-        name
-        for name, value in subject.scope.items()
-        if inspect.isclass(value) and issubclass(value, torch.nn.Module) and not value.__module__.startswith("torch.") and name not in own
-    ]
+    imported = [name for name, value in subject.scope.items() if is_model(value) and not _is_torch(value) and name not in own]
     return [
         name for name in (*own, *imported) if not issubclass(subject.scope[name], subject.cls) and not _is_abstract(subject.scope[name])
     ]
@@ -125,9 +121,8 @@ def _others(subject: Subject) -> list[str]:
 
 def _of_the_package(name: str, subject: Subject, *, imports: bool) -> list[str]:
     """The models that the package of the file hands out, those alike first. Where it was not, it may be imported, which takes time."""
-    package = subject.scope.get("__package__") or ""
-    if imports and package:
-        attempt(lambda: importlib.import_module(package), _SECONDS_TO_IMPORT)
+    if imports:
+        _import_package(subject)
     beside = {other: value for other, value in namespace(subject.scope).items() if isinstance(value, type) and other not in subject.scope}
     found = [other for other, value in beside.items() if issubclass(value, torch.nn.Module) and not _is_abstract(value)]
     named = [other for other in found if _alike(name, other) or re.search(r"net$|transformer", other, re.IGNORECASE)]
@@ -136,14 +131,19 @@ def _of_the_package(name: str, subject: Subject, *, imports: bool) -> list[str]:
 
 def models_of_the_package(subject: Subject) -> dict[str, type]:
     """Every model's class that a construction may name, by its name: the file's, those that it imports, and those of its package."""
-    package = subject.scope.get("__package__") or ""
-    if package:
-        attempt(lambda: importlib.import_module(package), _SECONDS_TO_IMPORT)
+    _import_package(subject)
     return {
         name: value
         for name, value in namespace(subject.scope).items()
         if is_model(value) and not _is_torch(value) and not _is_abstract(value)
     }
+
+
+def _import_package(subject: Subject) -> None:
+    """Imports the package of the file, which takes time; nothing where it has none."""
+    package = subject.scope.get("__package__") or ""
+    if package:
+        attempt(lambda: importlib.import_module(package), _SECONDS_TO_IMPORT)
 
 
 def _is_torch(cls: type) -> bool:

@@ -37,9 +37,9 @@ _EXPECTED = re.compile(r"[Ee]xpected[^\[(]*[\[(](\d[\d, ]*)[\])][^\[(]{1,20}(?:g
 
 def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> Iterator[Call]:
     """Each of the two sizes of the message in place of the other, wherever it stands in the call."""
-    split = re.search(r"to sum exactly to (\d+) .*split_sizes=\[([\d, ]+)\]", failure.message)
+    split = split_sizes(failure.message)
     if split is not None:
-        yield from _replaced(call, int(split[1]), sum(map(int, split[2].split(","))))
+        yield from _replaced(call, *split)
         return
     divided = _DIVIDED.search(failure.message)
     if divided is not None:
@@ -57,6 +57,12 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
         for old, new in ((one, two), (two, one)):
             yield from _replaced(call, old, new)
         return
+
+
+def split_sizes(message: str) -> tuple[int, int] | None:
+    """(size that is split, size of its parts together) where they do not agree; None where the message is about something else."""
+    found = re.search(r"to sum exactly to (\d+) .*split_sizes=\[([\d, ]+)\]", message)
+    return (int(found[1]), sum(map(int, found[2].split(",")))) if found is not None else None
 
 
 def _long_enough(call: Call, failure: Failure) -> Iterator[Call]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from gradflow.capture.guess.attempt import Failure, Spot
 from gradflow.capture.guess.compared import Told
+from gradflow.capture.guess.conditions import statements_of
 from gradflow.capture.guess.sources import function_at
 from gradflow.capture.guess.subject import Construction, Subject
 
@@ -30,21 +31,10 @@ def _asked_for_none(spot: Spot) -> Iterator[str]:
     `given = config.kind is not None`, and then `assert given != sized`.
     """
     function = function_at(spot.file, spot.line)
-    here = (
-        {part.id for part in ast.walk(ast.parse(spot.text.strip() or "0")) if isinstance(part, ast.Name)} if _is_whole(spot.text) else set()
-    )
+    here = {part.id for statement in statements_of(spot) for part in ast.walk(statement) if isinstance(part, ast.Name)}
     for node in ast.walk(function) if function is not None else ():
         if isinstance(node, ast.Assign) and any(isinstance(target, ast.Name) and target.id in here for target in node.targets):
             for part in ast.walk(node.value):
                 match part:
                     case ast.Compare(left=ast.Attribute(attr=field), ops=[ast.Is() | ast.IsNot()], comparators=[ast.Constant(value=None)]):
                         yield field
-
-
-def _is_whole(text: str) -> bool:
-    """Whether the text of a line is a statement of its own."""
-    try:
-        ast.parse(text.strip())
-    except SyntaxError:
-        return False
-    return True

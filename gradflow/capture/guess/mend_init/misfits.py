@@ -9,14 +9,13 @@ import re
 from collections.abc import Iterator
 
 from gradflow.capture.guess.attempt import Failure
+from gradflow.capture.guess.mend_call.matching import split_sizes
 from gradflow.capture.guess.mend_call.proportions import wanted_sizes
 from gradflow.capture.guess.mend_init.unset import path_of
 from gradflow.capture.guess.subject import Construction, Subject
 
 _NUMBER = re.compile(r"\d+$")
 _SHARED = re.compile(r"channels|dim|width|size|features|planes|classes|labels|^d_")
-
-_SPLIT = re.compile(r"to sum exactly to (\d+) .*split_sizes=\[([\d, ]+)\]")
 _SPLIT_WIDTH = re.compile(r"(^|\.)(head_dim|hidden_size|d_model|dim|width)$")
 
 
@@ -25,9 +24,8 @@ def mend(construction: Construction, failure: Failure, subject: Subject) -> Iter
     to a width, as what lacks."""
     given = {name: text for name, text in construction.given().items() if _NUMBER.match(text) and _SHARED.search(name)}
     given = {**_of_the_configuration(construction, failure), **given}
-    split = _SPLIT.search(failure.message)
-    parts = sum(int(part) for part in split[2].split(",")) if split is not None else 0
-    for got, wanted in [(int(split[1]), parts)] if split is not None else wanted_sizes(failure.message)[:1]:
+    split = split_sizes(failure.message)
+    for got, wanted in [split] if split is not None else wanted_sizes(failure.message)[:1]:
         for old, new in ((wanted, got), (got, wanted)):
             yield from (construction.with_argument(name, str(new)) for name, text in given.items() if text == str(old))
         if split is not None:
