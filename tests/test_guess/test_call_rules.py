@@ -37,6 +37,18 @@ def test_a_forecaster_is_given_past_and_future_values_with_their_marks(load: Loa
     )  # fmt: skip
 
 
+def test_one_number_for_each_of_the_batch_becomes_what_a_layer_takes_for_each(load: Load) -> None:
+    layers = "self.emb, self.lin = nn.Linear(10, 64), nn.Linear(64, 4)"
+    assert _called(load, "return self.lin(x) + self.lin(self.emb(labels.float()))", layers, "x, labels") == (
+        "x=float32[2,64], labels=float32[2,10]"
+    )
+
+
+def test_a_picture_that_is_too_small_becomes_a_larger_square(load: Load) -> None:
+    layers = "self.conv, self.lin = nn.Conv2d(3, 8, 4, 4), nn.Linear(8 * 10 * 10, 4)"
+    assert _called(load, "return self.lin(self.conv(x).flatten(1))", layers) == "x=float32[2,3,40,40]"
+
+
 def test_masks_that_do_not_fit_are_left_away(load: Load) -> None:
     layers = "self.att = nn.MultiheadAttention(64, 4)"
     forward = "return self.att(src, src, src, key_padding_mask=src_padding_mask)[0]"

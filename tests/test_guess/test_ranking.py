@@ -137,3 +137,30 @@ def test_a_function_makes_what_it_returns_else_what_a_function_makes_that_it_cal
     tree = ast.parse(Path(module.__file__).read_text("utf-8"))
     made = factories(tree, module, {"Block", "Net", "NetFeatures"})
     assert made == {"_net": "Net", "net_tiny": "Net", "net": "Net"}
+
+
+def test_a_class_that_lacks_methods_is_no_model_where_another_has_them(load: Load) -> None:
+    text = """
+    from abc import ABC, abstractmethod
+
+
+    class Model(nn.Module, ABC):
+        def __init__(self):
+            super().__init__()
+            self.lin = nn.Linear(8, 8)
+
+        @abstractmethod
+        def forward(self, x): ...
+
+
+    class Around(nn.Module):
+        def __init__(self, net: Model):
+            super().__init__()
+            self.net = net
+
+        def forward(self, x):
+            return self.net(x)
+    """
+    subjects = subjects_of(load(text))
+    assert [subject.name for subject in subjects] == ["Around"]
+    assert isinstance(find(subjects[0], Deadline(10)), Found)

@@ -25,7 +25,7 @@ _DEEPEST = 3
 
 def subjects_of(module: ModuleType) -> list[Subject]:
     """The classes of models that the file of `module` defines, its main one first."""
-    classes = model_classes(module)
+    classes = _concrete(model_classes(module))
     file = getattr(module, "__file__", None) or ""
     source = Path(file).read_text("utf-8", errors="replace") if file else ""
     tree = ast.parse(source)
@@ -66,6 +66,11 @@ def model_classes(module: ModuleType) -> dict[str, type]:
         and not issubclass(value, torch.jit.ScriptModule)
         and value.forward is not torch.nn.Module.forward
     }
+
+
+def _concrete(classes: dict[str, type]) -> dict[str, type]:
+    """Those that lack no method, which can be built; all of them where each lacks one."""
+    return {name: value for name, value in classes.items() if not inspect.isabstract(value)} or classes
 
 
 def factories(tree: ast.Module, module: ModuleType, classes: set[str]) -> dict[str, str]:

@@ -151,7 +151,7 @@ def _is_torch(cls: type) -> bool:
 
 
 def _is_abstract(cls: type) -> bool:
-    return cls is torch.nn.Module or vars(cls).get("forward", cls.forward) is torch.nn.Module.forward  # type: ignore[attr-defined]
+    return cls is torch.nn.Module or inspect.isabstract(cls) or vars(cls).get("forward", cls.forward) is torch.nn.Module.forward  # type: ignore[attr-defined]
 
 
 def _alike(argument: str, cls: str) -> bool:

@@ -42,7 +42,7 @@ def wanted_by(layer: nn.Module, got: tuple[int, ...], sizes: Sizes) -> Iterator[
             yield (batch, layer.in_channels, *spatial)
             yield (batch, layer.in_channels, *(64,) * rank)
         case nn.Linear():
-            yield (*got[:-1], layer.in_features)
+            yield from ((*got[:-1], layer.in_features),) if len(got) > 1 else ()  # one number each is a batch of them
             yield (batch, layer.in_features)
             yield (batch, sizes.length, layer.in_features)
         case nn.RNNBase():

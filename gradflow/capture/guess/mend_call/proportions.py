@@ -8,6 +8,7 @@ A layer that wants 13 features got 42 of an input of 32: ten are added on the wa
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from collections.abc import Iterator
 import torch
 
 from gradflow.capture.guess.attempt import Failure
-from gradflow.capture.guess.call import Call
+from gradflow.capture.guess.call import Call, Shape
 from gradflow.capture.guess.mend_call.matching import PAIRS
 from gradflow.capture.guess.sizes import Sizes
 
@@ -27,17 +28,29 @@ _WANTED_FIRST = (
 )
 _GOT_FIRST = (r"(\d+)\D{1,30}(?:less|smaller|shorter|fewer|lower) than\D{1,40}(\d+)",)
 _LARGEST, _HARDLY = 1 << 20, 8
+_FEW = 3
+"""Two dimensions of no more than this are no picture."""
 
 
 def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> Iterator[Call]:
-    """One dimension behind the batch at a time, the last first; then in all inputs of one shape, which may be put together."""
+    """Both sides of a picture; one dimension behind the batch at a time, the last first; then in all inputs of one shape, which may be
+    put together."""
     for got, wanted in wanted_sizes(failure.message):
         for name, shape in call.tensors().items():
+            yield from (call.with_argument(name, squared.text) for squared in _squared(shape, got, wanted))
             for index in range(len(shape.sizes) - 1, 0, -1):
                 old = shape.sizes[index]
                 for new in _changed(old, got, wanted):
                     yield call.with_argument(name, shape.with_size(index, new).text)
         yield from _together(call, got, wanted)
+
+
+def _squared(shape: Shape, got: int, wanted: int) -> Iterator[Shape]:
+    """The square picture that has as many times more pixels as there are more features wanted, where there is one."""
+    *_, height, width = (0, 0, *shape.sizes)
+    side = math.isqrt(width * width * wanted // got)
+    if len(shape.sizes) == 4 and height == width > _FEW and side * side * got == width * width * wanted:
+        yield shape.with_size(2, side).with_size(3, side)
 
 
 def _together(call: Call, got: int, wanted: int) -> Iterator[Call]:
