@@ -516,9 +516,9 @@ def test_a_decoder_gets_its_tokens(load: Load) -> None:
 def test_only_what_fetches_weights_is_switched_off() -> None:
     from gradflow.capture.guess.construction.defaults import fetch_nothing
 
-    def make(pretrained=True, weights="DEFAULT", weights_backbone="DEFAULT", pretrained_window_sizes=(0, 0), pretrain_loss=True): ...  # type: ignore[no-untyped-def]
+    def make(pretrained=True, weights="DEFAULT", weights_backbone="DEFAULT", pretrained_window=8, pretrained_base=True, pretrain=True): ...  # type: ignore[no-untyped-def]
 
-    assert fetch_nothing(make) == (("pretrained", "False"), ("weights", "None"), ("weights_backbone", "None"))
+    assert fetch_nothing(make) == (("pretrained", "False"), ("weights", "None"), ("weights_backbone", "None"), ("pretrained_base", "False"))
 
 
 def test_a_call_that_is_written_down_is_made_without_the_weights_that_it_asks_for(load: Load) -> None:

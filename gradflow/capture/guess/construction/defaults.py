@@ -9,9 +9,12 @@ from collections.abc import Iterator
 from gradflow.capture.guess.subject import Construction, Subject, parameters_of, required
 from gradflow.capture.guess.usual import is_several
 
-FETCHES = re.compile(
+_FETCHES = re.compile(
     r"^(use_|load_|is_|from_)?pretrained(_weights|_path|_model|_backbone|_dir|_url|_cfg)?$|^imagenet$|_pretrained$|weights$|^weights_"
 )
+
+_SWITCH = re.compile(r"pretrained")
+"""What a switch that fetches weights has in its name, `pretrained_base=True`; a size may have it too, `pretrained_window_size=8`."""
 
 
 def propose(subject: Subject) -> Iterator[Construction]:
@@ -29,10 +32,15 @@ def fetch_nothing(function: object) -> tuple[tuple[str, str], ...]:
     """The arguments that keep a constructor from fetching weights, where its defaults would."""
     out = []
     for name, entry in parameters_of(function).items():
-        if not FETCHES.search(name) or entry.default is inspect.Parameter.empty:
+        if not fetches(name, switched=entry.default is True) or entry.default is inspect.Parameter.empty:
             continue
         if entry.default is True:
             out.append((name, "False"))
         elif entry.default not in (None, False, ""):  # a file, an address, a torchvision `ResNet18_Weights.IMAGENET1K_V1`
             out.append((name, "None"))
     return tuple(out)
+
+
+def fetches(name: str, *, switched: bool) -> bool:
+    """Whether an argument of that name asks for weights. `switched`: its value is True."""
+    return bool(_FETCHES.search(name) or (switched and _SWITCH.search(name)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 
-from gradflow.capture.guess.construction.defaults import FETCHES
+from gradflow.capture.guess.construction.defaults import fetches
 from gradflow.capture.guess.examples import Example
 from gradflow.capture.guess.expressions import inlined, is_plain
 from gradflow.capture.guess.subject import Construction, Subject, parameters_of
@@ -59,7 +59,8 @@ def _written(example: Example, subject: Subject) -> Construction | None:
 
 def _unfetched(name: str, value: ast.expr) -> str:
     """The argument as it is written, switched off where it asks for weights."""
-    asks = isinstance(value, ast.Attribute) or (isinstance(value, ast.Constant) and (value.value is True or isinstance(value.value, str)))
-    if not FETCHES.search(name) or not asks:
+    switched = isinstance(value, ast.Constant) and value.value is True
+    named = isinstance(value, ast.Attribute) or (isinstance(value, ast.Constant) and isinstance(value.value, str))
+    if not (switched or named) or not fetches(name, switched=switched):
         return ast.unparse(value)
-    return "False" if isinstance(value, ast.Constant) and value.value is True else "None"
+    return "False" if switched else "None"
