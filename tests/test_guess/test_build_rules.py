@@ -13,6 +13,7 @@ from gradflow.capture.guess.made import made_with
 from gradflow.capture.guess.search import Deadline, Found, Missed, find
 from gradflow.capture.guess.subject import Construction
 from gradflow.capture.guess.target import subjects_of
+from gradflow.capture.guess.usual import usual_value
 
 
 def _built(load: Load, text: str, name: str = "") -> str:
@@ -560,3 +561,46 @@ def test_the_smallest_of_the_files_functions_is_called_first(load: Load) -> None
         return Net(*[16, "known"])
     """
     assert _built(load, text) == "net_mobilenet_v3_large()"
+
+
+def test_an_argument_whose_name_says_nothing_has_the_default_that_it_has_elsewhere(load: Load) -> None:
+    text = """
+    class Block(nn.Module):
+        def __init__(self, dim, flavour: str):
+            super().__init__()
+            self.lin = {"sweet": nn.Linear, "sour": nn.Bilinear}[flavour](dim, dim)
+
+        def forward(self, x):
+            return self.lin(x)
+
+
+    class Other(nn.Module):
+        def __init__(self, dim=4, flavour="sweet"):
+            super().__init__()
+
+        def forward(self, x):
+            return x
+    """
+    assert _built(load, text, "Block") == "Block(dim=64, flavour='sweet')"
+
+
+def test_one_number_is_given_where_one_or_several_do() -> None:
+    assert usual_value("kernel_size", "Sequence[int] | int") == "3"
+    assert usual_value("kernel_size", "Sequence[int]") == "(3, 3)"
+
+
+def test_what_a_function_hands_on_to_its_class_is_made_small_too(load: Load) -> None:
+    text = """
+    def make(**kwargs):
+        return Net(torch.Size((8,)), **kwargs)
+
+
+    class Net(nn.Module):
+        def __init__(self, first, max_size=1000000):
+            super().__init__()
+            self.lin = nn.Linear(first[0], max_size * 100)
+
+        def forward(self, x):
+            return self.lin(x)
+    """
+    assert _built(load, text) == "make(max_size=128)"

@@ -427,3 +427,19 @@ def test_what_a_class_behind_needs_and_was_not_handed_is_given_by_its_prefix(loa
             return self.encoder(x)
     """
     assert _built(load, text) == "Net(dim=64, enc_depth=2, enc_num_tokens=128)"
+
+
+def test_a_width_that_only_the_call_finds_indivisible_becomes_a_multiple(load: Load) -> None:
+    text = """
+    class Net(nn.Module):
+        def __init__(self, width, heads=6):
+            super().__init__()
+            self.lin, self.heads = nn.Linear(8, width), heads
+
+        def forward(self, x):
+            x = self.lin(x)
+            if x.shape[-1] % self.heads:
+                raise ValueError(f"can't divide axis of length {x.shape[-1]} in chunks of {self.heads}")
+            return x
+    """
+    assert _built(load, text) == "Net(width=36)"

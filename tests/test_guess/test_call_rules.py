@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from model_files import Load
 
+from gradflow.capture.guess.attempt import Failure, TooSlow
+from gradflow.capture.guess.call import Call
+from gradflow.capture.guess.mend_call import slow as slow_rule
 from gradflow.capture.guess.search import Deadline, Found, Missed, find
+from gradflow.capture.guess.sizes import sizes_of
+from gradflow.capture.guess.subject import Construction
 from gradflow.capture.guess.target import subjects_of
 
 
@@ -242,3 +248,27 @@ def test_two_inputs_that_are_put_together_share_the_channels(load: Load) -> None
 def test_a_length_is_made_divisible_by_the_last_number_of_the_message_too(load: Load) -> None:
     forward = "if x.shape[1] % 48:\n    raise ValueError(f'Sequence length ({x.shape[1]}) needs to be divisible by bucket x 2 - 48')\n"
     assert _called(load, f"b, t, d = x.shape\n{forward}return self.lin(x)") == "x=float32[2,48,64]"
+
+
+@pytest.mark.parametrize("shape", ["b, n = x.shape", "b, n, device = *x.shape, x.device", "n = x.size(1)", "b, n = x.size()"])
+def test_a_size_that_a_variable_holds_is_the_one_that_it_is_compared_with(load: Load, shape: str) -> None:
+    layers = "self.length = 24; self.emb = nn.Embedding(128, 4)"
+    assert _called(load, f"{shape}\nassert n == self.length\nreturn self.emb(x)", layers) == "x=int64[2,24]<128"
+
+
+def test_queries_keys_and_values_get_their_dimensions_together(load: Load) -> None:
+    forward = "return torch.einsum('b h i d, b h j d -> b h i j', q, k) @ v * self.scale"
+    called = _called(load, forward, "self.scale = nn.Parameter(torch.ones(()))", "q, k, v")
+    assert called == "q=float32[2,3,32,32], k=float32[2,3,32,32], v=float32[2,3,32,32]"
+
+
+def test_a_volume_whose_sides_do_not_divide_becomes_a_cube(load: Load) -> None:
+    forward = "assert all(side % 32 == 0 for side in x.shape[2:]), f'{x.shape[2:]}: must be divisible by 2**5'\nreturn self.conv(x)"
+    assert _called(load, forward, "self.conv = nn.Conv3d(3, 4, 3)") == "x=float32[2,3,32,32,32]"
+
+
+def test_a_call_that_is_too_slow_gets_a_smaller_volume() -> None:
+    slow = Failure(TooSlow(), ())
+    sizes = sizes_of(torch.nn.Identity(), Construction("Net"))
+    call = Call((("x", "float32[2,1,64,64,64]"), ("t", "int64[2]")))
+    assert [mended.text for mended in slow_rule.mend(call, slow, torch.nn.Identity(), sizes)] == ["x=float32[2,1,32,32,32], t=int64[2]"]

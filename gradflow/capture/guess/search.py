@@ -297,13 +297,15 @@ def find_call(
         if failure is None:
             return call
         slow += isinstance(failure.error, TooSlow)
-        if failure.is_final or slow > patience:
+        mended = _few(mended_calls(call, failure, model, sizes))
+        # a call that can be made smaller has a second chance before the model is
+        if failure.is_final or slow > (patience or bool(mended)):
             return Uncalled(failure, failure)
         first = first or failure
         furthest = failure if furthest is None or failure.layers_done > furthest.layers_done else furthest
         if origin is not None:
             waiting.put(extrapolated(*origin, call, failure.past), call, failure, solved=True)
-        waiting.put(mended_calls(call, failure, model, sizes), call, failure)
+        waiting.put(mended, call, failure)
     first = first or Failure(TypeError("its forward takes nothing that could be guessed"), ())
     return Uncalled(first, furthest or first)
 

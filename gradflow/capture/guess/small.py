@@ -22,7 +22,7 @@ SMALL: dict[str, int] = {
     "num_hidden_layers": 2, "n_layer": 2, "num_layers": 2, "encoder_layers": 2, "decoder_layers": 2, "num_decoder_layers": 2,
     "n_layers": 2, "layers": 2, "depth": 2, "num_encoder_layers": 2, "num_blocks": 2, "num_single_layers": 2, "num_hidden_groups": 1,
     "vocab_size": 128, "max_position_embeddings": 64, "n_positions": 64, "block_size": 64, "context_length": 64, "image_size": 32,
-    "patch_size": 8, "num_tokens": 128,
+    "patch_size": 8, "num_tokens": 128, "min_size": 64, "max_size": 128,
     "num_experts": 4, "num_local_experts": 4, "n_routed_experts": 4, "num_experts_per_tok": 2,
 }  # fmt: skip
 """What a size of that name is made, where it is larger."""

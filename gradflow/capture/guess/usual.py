@@ -14,6 +14,10 @@ WIDTH, HEADS, DEPTH, CLASSES, VOCABULARY, IMAGE, PATCH, LENGTH = 64, 4, 2, 10, 1
 _USUAL: tuple[tuple[str, str], ...] = (
     (r"^(enc_in|dec_in|c_out|n_series|num_series|n_vars|nvars|num_variables|n_variates)$", "7"),
     (r"^(img|image|input|in|im)_?(shape|dims)$|^image_dim$", f"(3, {IMAGE}, {IMAGE})"),
+    (r"(^|_)kwargs$", "{}"),
+    (r"^conv(_op|_layer|_class|_cls|_module)$", "nn.Conv2d"),
+    (r"^norm_op$", "nn.BatchNorm2d"),
+    (r"^dropout_op$", "nn.Dropout"),
     # a number would be taken for the number of an open file
     (r"(^|_)(path|file|filename|fname|cfgfile|folder|checkpoint|ckpt)$|^(config|cfg|yaml|json|model|weights?)_?(path|file)", "''"),
     (r"^return_(layers|nodes)$|^(target|feature|content|style)_layers$|^layers?_names?$", "{'layer': 'layer'}"),
@@ -127,11 +131,12 @@ def usual_value(name: str, annotation: str = "", default: Any = inspect.Paramete
 
 
 def _several_kind(annotation: str) -> tuple[str, list[str]] | None:
-    """("tuple", ["int", "int"]) of `tuple[int, int] | None`: what several of an annotation are; None where it is one value first."""
+    """("tuple", ["int", "int"]) of `tuple[int, int] | None`: what several of an annotation are; None where it may be one number, which
+    does for any number of dimensions, or is one value first."""
     either = _EITHER.match(annotation)
-    first = _split(either[1], ",")[0] if either else _split(annotation, "|")[0]
-    match = _LISTED.match(first)
-    if match is None:
+    kinds = _split(either[1], ",") if either else _split(annotation, "|")
+    match = _LISTED.match(kinds[0])
+    if match is None or "int" in kinds or "float" in kinds:
         return None
     return match[1], [entry for entry in _split(match[2] or "", ",") if entry != "..."] or [""]
 

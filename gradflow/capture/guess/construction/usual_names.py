@@ -1,4 +1,4 @@
-"""Each argument without a default is given what an argument of its name and annotation usually is."""
+"""Each argument without a default is given what an argument of its name and annotation usually is, or has by default elsewhere."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 
 from gradflow.capture.guess.construction.defaults import fetch_nothing
+from gradflow.capture.guess.namesakes import default_elsewhere
 from gradflow.capture.guess.subject import Construction, Subject, parameters_of, required
-from gradflow.capture.guess.usual import WIDTH, annotation_of, is_several, usual_value
+from gradflow.capture.guess.usual import WIDTH, annotation_of, is_several, tells_something, usual_value
 
 _SMALL = re.compile(
     r"^(n|num)_|depth|layers?$|kernel|stride|ratio|scale|factor|mult|blocks?$|stages?$|^k$|expand|padding|dilation|groups?$"
@@ -21,7 +22,9 @@ def propose(subject: Subject) -> Iterator[Construction]:
     if not needed:
         return
     words = {name: repr(word) for name, word in subject.words.items() if type(word) is str}
-    given = [(entry.name, words.get(entry.name) or usual_value(entry.name, annotation_of(entry))) for entry in needed]
+    elsewhere = {entry.name: default_elsewhere(entry.name, subject) for entry in needed if not tells_something(entry.name)}
+    told = {**elsewhere, **words}
+    given = [(entry.name, told.get(entry.name) or usual_value(entry.name, annotation_of(entry))) for entry in needed]
     yield Construction(subject.name, (*given, *fetch_nothing(subject.cls)), "the usual values of its arguments")
     plural = [(name, f"({text}, {text})" if is_several(name) and not text.startswith("(") else text) for name, text in given]
     if plural != given:

@@ -1,4 +1,7 @@
-"""The failing line, or the test that it raises for, says which size it wants: `assert x.shape[2] == self.heads * self.width`."""
+"""The failing line, or the test that it raises for, says which size it wants: `assert x.shape[2] == self.heads * self.width`.
+
+A size that a variable holds is one too: `b, n = x.shape` above `assert n == self.length`.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from gradflow.capture.guess.call import Call
 from gradflow.capture.guess.conditions import stated_at
 from gradflow.capture.guess.expressions import evaluate
 from gradflow.capture.guess.sizes import Sizes
+from gradflow.capture.guess.sources import function_at
 
 _SECONDS = 1.0
 
@@ -52,11 +56,38 @@ def _size(node: ast.expr, spot: Spot) -> tuple[str, tuple[int, ...], int] | None
             pass
         case ast.Subscript(value=ast.Name() as whole, slice=index):
             name = ""
+        case ast.Name():
+            return next((found for read in _assigned(node.id, spot) if (found := _size(read, spot)) is not None), None)
         case _:
             return None
     found, at = _value(whole, spot), _value(index, spot)
     sizes = tuple(found.shape) if isinstance(found, torch.Tensor) else tuple(found) if isinstance(found, torch.Size) else None
     return (name, sizes, at) if sizes is not None and isinstance(at, int) else None
+
+
+def _assigned(name: str, spot: Spot) -> Iterator[ast.expr]:
+    """What the function above assigns to the name, the sizes of an unpacked shape one by one: `b, n = x.shape`."""
+    function = function_at(spot.file, spot.line)
+    for node in ast.walk(function) if function is not None else ():
+        if not isinstance(node, ast.Assign) or node.lineno >= spot.line:
+            continue
+        target, value = node.targets[0], node.value
+        if isinstance(target, ast.Name) and target.id == name and not isinstance(value, ast.Name):
+            yield value
+        elif isinstance(target, (ast.Tuple, ast.List)):
+            names = [part.id if isinstance(part, ast.Name) else "" for part in target.elts]
+            first = value.elts[0] if isinstance(value, ast.Tuple) and value.elts else value
+            shape = first.value if isinstance(first, ast.Starred) else first
+            if name in names:
+                yield ast.Subscript(value=_shape_of(shape), slice=ast.Constant(names.index(name)), ctx=ast.Load())
+
+
+def _shape_of(node: ast.expr) -> ast.expr:
+    """`x.size()` as `x.shape`."""
+    match node:
+        case ast.Call(func=ast.Attribute(value=tensor, attr="size"), args=[]):
+            return ast.Attribute(value=tensor, attr="shape", ctx=ast.Load())
+    return node
 
 
 def _value(node: ast.expr, spot: Spot) -> Any:

@@ -52,9 +52,16 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
             ranks = [len(shape.sizes) + 1, len(shape.sizes) - 1]
         for rank in ranks:
             if 0 < rank <= (_MOST if shape.dtype.startswith("float") else _MOST_WHOLE):
-                yield from (
-                    call.with_argument(name, Shape(shape.dtype, sized, shape.rest).text) for sized in _with_rank(shape, rank, sizes)
-                )
+                for sized in _with_rank(shape, rank, sizes):
+                    yield call.with_argument(name, Shape(shape.dtype, sized, shape.rest).text)
+                    yield from _together(call, shape, sized)
+
+
+def _together(call: Call, shape: Shape, sized: tuple[int, ...]) -> Iterator[Call]:
+    """The call with all that have the sizes of `shape`, as queries, keys and values have the same, in the new ones."""
+    alike = {name: other for name, other in call.tensors().items() if (other.dtype, other.sizes) == (shape.dtype, shape.sizes)}
+    if len(alike) > 1:
+        yield call.with_arguments({name: Shape(other.dtype, sized, other.rest).text for name, other in alike.items()})
 
 
 def _listed(call: Call, failure: Failure, sizes: Sizes) -> Iterator[Call]:

@@ -1,4 +1,4 @@
-"""The call takes too long: fewer examples in the batch, then smaller pictures and shorter sequences."""
+"""The call takes too long: fewer examples in the batch, then smaller pictures, volumes and shorter sequences."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from gradflow.capture.guess.attempt import Failure, TooSlow
 from gradflow.capture.guess.call import Call, Shape
 from gradflow.capture.guess.sizes import BATCH, Sizes
 
+_LEAST_OF_VOLUMES = 32
+
 
 def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> Iterator[Call]:
-    """The call with a batch of two, then with sides of a quarter."""
+    """The call with a batch of two, then with sides of a quarter, and volumes with sides of half."""
     if not isinstance(failure.error, TooSlow):
         return
     tensors = call.tensors()
@@ -20,7 +22,13 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
     if len(firsts) == 1 and max(firsts) > BATCH:
         yield _changed(call, lambda shape: (BATCH, *shape[1:]))
     smaller = with_smaller_sides(call)
+    if smaller is call and any(_is_volume(shape.sizes) for shape in tensors.values()):
+        smaller = _changed(call, lambda shape: (*shape[:-3], *(side // 2 for side in shape[-3:])) if _is_volume(shape) else shape)
     yield from (smaller,) if smaller is not call else ()
+
+
+def _is_volume(shape: tuple[int, ...]) -> bool:
+    return len(shape) == 5 and min(shape[-3:]) >= _LEAST_OF_VOLUMES
 
 
 def with_smaller_sides(call: Call, least: int = 128) -> Call:

@@ -14,6 +14,8 @@ from gradflow.capture.guess.mend_call.spoken import spoken_tensors
 from gradflow.capture.guess.sizes import Sizes
 
 _SIDES = (64, 224, 28, 128, 256, 32, 84, 96, 227, 299, 331, 16)
+_SIDES_OF_LINES: tuple[int, ...] = ()
+_SIDES_OF_SOLIDS = (32, 64, 16, 28)
 _SOLID_SIDE = 64
 _SOLID = (torch.nn.Conv3d, torch.nn.MaxPool3d, torch.nn.AvgPool3d, torch.nn.ConvTranspose3d, torch.nn.BatchNorm3d)
 _SMALL = re.compile(
@@ -48,8 +50,9 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
         side = shape.sizes[-1]
         ratio = _flattened(failure)
         exact = [round(side * ratio**0.5)] if ratio else []
-        sides = [*exact, *(number for number in numbers if number != side), *(() if rank == 1 else _SIDES)]
-        if rank == 3 and len(set(shape.sizes[-3:])) > 1:
+        usual = (_SIDES_OF_LINES, _SIDES, _SIDES_OF_SOLIDS)[rank - 1]
+        sides = [*exact, *(number for number in numbers if number != side), *usual]
+        if len(shape.sizes) == 5 and len(set(shape.sizes[-3:])) > 1:
             yield call.with_argument(name, Shape(shape.dtype, (*shape.sizes[:-3], side, side, side), shape.rest).text)
         for new in dict.fromkeys(number for number in sides if number != side and 4 <= number <= 1024):
             if (_SMALL.search(failure.message) and new < side) or (rank == 3 and new > _SOLID_SIDE):

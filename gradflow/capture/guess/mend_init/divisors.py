@@ -12,7 +12,7 @@ from gradflow.capture.guess.mend_init.blamed import blamed_arguments
 from gradflow.capture.guess.subject import Construction, Subject
 
 _DIVIDES = re.compile(r"divisible|multiple of|divide|reshape|view|factor")
-_PAIR = re.compile(r"divisible|multiple of")
+_PAIR = re.compile(r"divisible|multiple of|in chunks of")
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _USUAL = 64
 
@@ -22,9 +22,7 @@ def mend(construction: Construction, failure: Failure, subject: Subject) -> Iter
     text = failure.spots[-1].text if failure.spots else ""
     if not _DIVIDES.search(failure.message) and not re.search(r"%|//", text):
         return
-    pair = _pair(failure)
-    if pair is not None:
-        yield from _multiples(construction, *pair)
+    yield from multiples(construction, failure)
     given = construction.given()
     numbers = [name for name in blamed_arguments(construction, failure) if re.fullmatch(r"\d+", given[name])]
     for value in ("64", "32", "4", "1", "128"):
@@ -48,8 +46,12 @@ def _pair(failure: Failure) -> tuple[int, int] | None:
     return None
 
 
-def _multiples(construction: Construction, number: int, divisor: int) -> Iterator[Construction]:
-    """Each argument that is the number or holds it, alone and together, as a multiple; then each that is the divisor, as a divisor."""
+def multiples(construction: Construction, failure: Failure) -> Iterator[Construction]:
+    """Each argument that is the number which the message speaks of or holds it, alone and together, as a multiple of its divisor; then
+    each that is the divisor, as a divisor."""
+    number, divisor = _pair(failure) or (1, 1)
+    if divisor == 1:
+        return
     multiple = _USUAL if _USUAL % divisor == 0 and number <= _USUAL else divisor * math.ceil(number / divisor)
     for old, new in ((number, multiple), (divisor, math.gcd(number, divisor))):
         together = construction

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -25,7 +26,10 @@ def mend(construction: Construction, failure: Failure, subject: Subject) -> Iter
     one; then all that is called like a size."""
     if not is_giant(failure):
         return
-    defaults = {name: entry.default for name, entry in parameters_of(subject.scope.get(construction.callee)).items()}
+    parameters = parameters_of(subject.scope.get(construction.callee))
+    if any(entry.kind is inspect.Parameter.VAR_KEYWORD for entry in parameters.values()):
+        parameters = {**parameters_of(subject.cls), **parameters}  # a function hands on to the class what it does not know
+    defaults = {name: entry.default for name, entry in parameters.items()}
     given = {name: value for name, text in construction.arguments if (value := literal(text)) is not None}
     sizes = {**defaults, **{name: None for name, _ in construction.arguments}, **given}
     smaller = smaller_sizes(sizes)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from gradflow.capture.guess.attempt import Failure
 from gradflow.capture.guess.mend_call.matching import split_sizes
 from gradflow.capture.guess.mend_call.proportions import wanted_sizes
+from gradflow.capture.guess.mend_init.divisors import multiples
 from gradflow.capture.guess.mend_init.unset import path_of
 from gradflow.capture.guess.subject import Construction, Subject
 
@@ -21,7 +22,8 @@ _SPLIT_WIDTH = re.compile(r"(^|\.)(head_dim|hidden_size|d_model|dim|width)$")
 
 def mend(construction: Construction, failure: Failure, subject: Subject) -> Iterator[Construction]:
     """Each argument that is the one size, as the other; of what is split into parts, a width in proportion; then each that adds nothing
-    to a width, as what lacks."""
+    to a width, as what lacks. What cannot be divided becomes a multiple."""
+    yield from multiples(construction, failure)
     given = {name: text for name, text in construction.given().items() if _NUMBER.match(text) and _SHARED.search(name)}
     given = {**_of_the_configuration(construction, failure), **given}
     split = split_sizes(failure.message)
