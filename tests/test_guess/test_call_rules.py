@@ -272,3 +272,9 @@ def test_a_call_that_is_too_slow_gets_a_smaller_volume() -> None:
     sizes = sizes_of(torch.nn.Identity(), Construction("Net"))
     call = Call((("x", "float32[2,1,64,64,64]"), ("t", "int64[2]")))
     assert [mended.text for mended in slow_rule.mend(call, slow, torch.nn.Identity(), sizes)] == ["x=float32[2,1,32,32,32], t=int64[2]"]
+
+
+def test_several_sizes_that_are_compared_at_once_are_all_taken(load: Load) -> None:
+    layers = "self.conv = nn.Conv3d(3, 4, 3); self.frames, self.side = 6, 12"
+    forward = "assert x.shape[2:] == (self.frames, self.side, self.side)\nreturn self.conv(x)"
+    assert _called(load, forward, layers) == "x=float32[2,3,6,12,12]"

@@ -164,3 +164,18 @@ def test_a_class_that_lacks_methods_is_no_model_where_another_has_them(load: Loa
     subjects = subjects_of(load(text))
     assert [subject.name for subject in subjects] == ["Around"]
     assert isinstance(find(subjects[0], Deadline(10)), Found)
+
+
+def test_a_class_that_leaves_a_method_to_others_comes_after_those_that_fill_it_in() -> None:
+    text = """
+class BasicNet(nn.Module):
+    def __init__(self): self.layer = self.make()
+    def make(self):
+        \"\"\"A layer.\"\"\"
+        raise NotImplementedError
+    def forward(self, x): return self.layer(x)
+
+class Net(BasicNet):
+    def make(self): return nn.Linear(2, 2)
+"""
+    assert _first(text, "basic_net") == "Net"

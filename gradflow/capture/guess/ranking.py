@@ -46,7 +46,7 @@ def rank_classes(tree: ast.Module, stem: str, classes: Iterable[str], exampled: 
     """`classes`, which are modules, the file's main one first. `exampled`: how many examples build each. `stem`: of the file's name."""
     uses = _uses(tree)
     known = [name for name in classes if name in uses]
-    exported, functions = _exported(tree), _function_uses(tree)
+    exported, functions, open_classes = _exported(tree), _function_uses(tree), _open_classes(tree)
     reach = {name: _reach(name, uses, functions) for name in known}
     position = {name: number for number, name in enumerate(known)}
 
@@ -66,6 +66,7 @@ def rank_classes(tree: ast.Module, stem: str, classes: Iterable[str], exampled: 
         total += 4.0 * (exampled.get(name, 0) > 0)
         total -= 5.0 * bool(_NO_MODEL.search(name)) + 1.5 * (bool(_PART.search(name)) and alike <= 0.5 and head is None)
         total -= 1.0 * name.startswith("_") + 1.0 * any(base != name and name.startswith(base) for base in uses[name].bases & set(known))
+        total -= 3.0 * (name in open_classes and bool(_subclasses(name, uses)))  # one of those that fill it in is the model
         total += 0.6 * name.startswith("Generator")  # of a pair, it is the one that the file is kept for
         return total + (head or 0.0) + 0.5 * position[name] / max(1, len(known))
 
@@ -81,6 +82,20 @@ def _uses(tree: ast.Module) -> dict[str, _Use]:
             names = {name for inner in node.body for name in _names(inner)}
             out[node.name] = _Use(frozenset((names | _annotated(node)) - {node.name}), bases)
     return out
+
+
+def _open_classes(tree: ast.Module) -> set[str]:
+    """The classes with a method that only raises NotImplementedError, which others have to fill in."""
+    return {
+        node.name
+        for node in _top_level(tree.body)
+        if isinstance(node, ast.ClassDef) and any(isinstance(inner, ast.FunctionDef) and _only_raises(inner) for inner in node.body)
+    }
+
+
+def _only_raises(method: ast.FunctionDef) -> bool:
+    body = method.body[1:] if ast.get_docstring(method) is not None else method.body
+    return len(body) == 1 and isinstance(body[0], ast.Raise) and "NotImplementedError" in ast.unparse(body[0])
 
 
 def _names(node: ast.AST) -> Iterator[str]:

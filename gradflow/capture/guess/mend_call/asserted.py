@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -21,34 +22,48 @@ from gradflow.capture.guess.sources import function_at
 _SECONDS = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """Sizes of a tensor that an expression reads: the tensor's name and all its sizes, and which of them."""
+
+    name: str
+    whole: tuple[int, ...]
+    indices: tuple[int, ...]
+
+
 def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> Iterator[Call]:
-    """Each tensor of the compared sizes, in the size that it is compared with."""
+    """Each tensor of the compared sizes, in those that they are compared with."""
     tensors = call.tensors()
     for spot in reversed(failure.own):
         wanted = list(_wanted(spot))
-        for name, whole, index, size in wanted:
+        for read, new in wanted:
             # the variable may be called otherwise than the argument: it is the same if it is as large in every dimension
-            same = [name] if name in tensors else [other for other, shape in tensors.items() if shape.sizes == whole]
-            for known in same:
-                if -len(tensors[known].sizes) <= index < len(tensors[known].sizes):
-                    yield call.with_argument(known, tensors[known].with_size(index, size).text)
+            same = [read.name] if read.name in tensors else [name for name, shape in tensors.items() if shape.sizes == read.whole]
+            for name in same:
+                shape = tensors[name]
+                if all(-len(shape.sizes) <= index < len(shape.sizes) for index in read.indices):
+                    for index, size in zip(read.indices, new, strict=True):
+                        shape = shape.with_size(index, size)
+                    yield call.with_argument(name, shape.text)
         if wanted:
             return
 
 
-def _wanted(spot: Spot) -> Iterator[tuple[str, tuple[int, ...], int, int]]:
-    """(name of the tensor, its sizes, the dimension, the size it should have) for each comparison of one size of a tensor."""
+def _wanted(spot: Spot) -> Iterator[tuple[_Read, tuple[int, ...]]]:
+    """What is read and what it should be, for each comparison of sizes of a tensor."""
     for test, holds in stated_at(spot):
         for node in ast.walk(test):
             if isinstance(node, ast.Compare) and len(node.ops) == 1 and isinstance(node.ops[0], ast.Eq if holds else ast.NotEq):
                 for side, other in ((node.left, node.comparators[0]), (node.comparators[0], node.left)):
-                    size, read = _value(other, spot), _size(side, spot)
-                    if read is not None and isinstance(size, int) and not isinstance(size, bool) and size > 0:
-                        yield *read, size
+                    read, value = _read(side, spot), _value(other, spot)
+                    new = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+                    is_size = all(isinstance(size, int) and not isinstance(size, bool) and size > 0 for size in new)
+                    if read is not None and is_size and len(new) == len(read.indices):
+                        yield read, new
 
 
-def _size(node: ast.expr, spot: Spot) -> tuple[str, tuple[int, ...], int] | None:
-    """(name of the tensor, its sizes, the dimension) of `x.shape[1]`, `x.size(1)`, `shape[axis]`; None where it is nothing of the kind."""
+def _read(node: ast.expr, spot: Spot) -> _Read | None:
+    """What `x.shape[1]`, `x.size(1)`, `shape[axis]`, `x.shape[1:]` or a variable reads; None where it is nothing of the kind."""
     match node:
         case ast.Subscript(value=ast.Attribute(value=ast.Name(id=name), attr="shape") as whole, slice=index):
             pass
@@ -56,13 +71,22 @@ def _size(node: ast.expr, spot: Spot) -> tuple[str, tuple[int, ...], int] | None
             pass
         case ast.Subscript(value=ast.Name() as whole, slice=index):
             name = ""
+        case ast.Call(func=ast.Name(id="tuple" | "list"), args=[inner]):
+            return _read(inner, spot)
         case ast.Name():
-            return next((found for read in _assigned(node.id, spot) if (found := _size(read, spot)) is not None), None)
+            return next((found for read in _assigned(node.id, spot) if (found := _read(read, spot)) is not None), None)
         case _:
             return None
-    found, at = _value(whole, spot), _value(index, spot)
+    found = _value(whole, spot)
     sizes = tuple(found.shape) if isinstance(found, torch.Tensor) else tuple(found) if isinstance(found, torch.Size) else None
-    return (name, sizes, at) if sizes is not None and isinstance(at, int) else None
+    if sizes is None:
+        return None
+    if isinstance(index, ast.Slice):
+        places = ast.Tuple([ast.Constant(place) for place in range(len(sizes))], ast.Load())
+        several = _value(ast.Subscript(places, index, ast.Load()), spot)
+        return _Read(name, sizes, several) if several else None
+    at = _value(index, spot)
+    return _Read(name, sizes, (at,)) if isinstance(at, int) else None
 
 
 def _assigned(name: str, spot: Spot) -> Iterator[ast.expr]:
