@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from model_files import Load
 
+from gradflow.capture.guess import search
+from gradflow.capture.guess.attempt import Failure
+from gradflow.capture.guess.mend_init import kinds
 from gradflow.capture.guess.search import Deadline, Found, find
-from gradflow.capture.guess.subject import Construction
+from gradflow.capture.guess.subject import Construction, Subject
 from gradflow.capture.guess.target import subjects_of
 from gradflow.capture.guess.usual import usual_value
 
@@ -291,3 +296,33 @@ def test_an_item_of_a_dict_is_read_and_changed_as_a_field_is() -> None:
     assert construction.given()["config.text.width"] == "64"
     changed = construction.with_argument("config.text.width", "8").with_argument("config.vision.width", "4")
     assert changed.text == "Net(config=Cfg(text={'kind': 'a', 'width': 8}, vision={'width': 4}))"
+
+
+def test_parts_that_have_to_add_up_to_a_size_are_made_to(load: Load) -> None:
+    text = """
+    class Trunk(nn.Module):
+        def __init__(self, dim, heads=4, axes_dims=(32, 48, 48)):
+            super().__init__()
+            assert sum(axes_dims) == dim // heads
+            self.lin = nn.Linear(dim, sum(axes_dims) * heads)
+
+        def forward(self, x):
+            return self.lin(x)
+    """
+    assert _built(load, text) == "Trunk(dim=64, axes_dims=[8, 4, 4])"
+
+
+def test_what_a_rule_found_before_it_stumbled_is_tried() -> None:
+    def mended() -> Iterator[int]:
+        yield 1
+        raise SyntaxError
+
+    assert search._few(mended()) == [1]
+
+
+def test_a_list_of_pairs_becomes_other_pairs_and_a_configuration_keeps_its_kind() -> None:
+    given = Construction("Net", (("sizes", "[(2, 3), (2, 3)]"), ("config", "Config(width=2)")))
+    failure = Failure(TypeError("sizes and config: 'int' object is not iterable"), ())
+    texts = [dict(mended.arguments) for mended in kinds.mend(given, failure, Subject("Net", object, {}))]
+    assert texts[0]["sizes"] == "(2, 2)"
+    assert {one["config"] for one in texts} == {"Config(width=2)"}

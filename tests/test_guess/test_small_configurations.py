@@ -63,3 +63,68 @@ def test_a_field_that_is_unset_is_set_where_what_was_read_from_it_fails(load: Lo
     found = find(subjects_of(load(text))[0], Deadline(10))
     assert isinstance(found, Found)
     assert "head_dim=16" in found.construction.text
+
+
+CONFIGURED = """
+class TextConfig:
+    def __init__(self, width=64, head_dim=None, vocab_size=None):
+        self.width, self.head_dim, self.vocab_size = width, head_dim, vocab_size
+
+
+class NetConfig:
+    def __init__(self, text_config=None):
+        self.text_config = TextConfig(**(text_config or {}))
+
+"""
+
+
+def test_a_field_that_is_refused_where_it_is_none_is_set(load: Load) -> None:
+    text = (
+        CONFIGURED
+        + """
+class Net(nn.Module):
+    def __init__(self, config: NetConfig):
+        super().__init__()
+        if config.text_config.vocab_size is None:
+            raise ValueError("this head cannot be made from such a configuration")
+        self.embed = nn.Embedding(config.text_config.vocab_size, config.text_config.width)
+
+    def forward(self, x):
+        return self.embed(x)
+"""
+    )
+    assert "text_config={'vocab_size': 128}" in _built(load, text)
+
+
+def test_a_field_that_is_unset_is_set_where_the_configuration_was_copied(load: Load) -> None:
+    text = (
+        "import copy\n\n"
+        + CONFIGURED
+        + """
+class Net(nn.Module):
+    def __init__(self, config: NetConfig):
+        super().__init__()
+        self.layer = Layer(copy.deepcopy(config.text_config))
+
+    def forward(self, x):
+        return self.layer(x)
+
+
+class Layer(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.size = getattr(config, "head_dim", 8)
+        self.scale = self.size ** -0.5
+        self.lin = nn.Linear(config.width, self.size)
+
+    def forward(self, x):
+        return self.lin(x) * self.scale
+"""
+    )
+    assert "text_config={'head_dim': 16}" in _built(load, text)
+
+
+def _built(load: Load, text: str) -> str:
+    found = find(next(subject for subject in subjects_of(load(text)) if subject.name == "Net"), Deadline(10))
+    assert isinstance(found, Found), found
+    return found.construction.text

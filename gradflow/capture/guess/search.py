@@ -311,8 +311,15 @@ def find_call(
 
 
 def _few(mended: Iterable[T]) -> list[T]:
-    """The first of them; none where a rule stumbles over the user's own objects."""
-    return attempt(lambda: list(itertools.islice(mended, _MENDS)), _SECONDS_TO_MEND)[0] or []
+    """The first of them; where a rule stumbles over the user's own objects, those before."""
+    found: list[T] = []
+
+    def collect() -> None:
+        for one in itertools.islice(mended, _MENDS):
+            found.append(one)
+
+    attempt(collect, _SECONDS_TO_MEND)
+    return found
 
 
 class _Line:

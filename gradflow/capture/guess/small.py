@@ -27,7 +27,8 @@ SMALL: dict[str, int] = {
 }  # fmt: skip
 """What a size of that name is made, where it is larger."""
 
-_SEVERAL = re.compile(r"(channels|dims|widths|filters|hidden_sizes|planes|features)$")
+_SEVERAL = re.compile(r"^(?!axes_).*(channels|dims|widths|filters|hidden_sizes|planes|features)$")
+"""Widths of layers, one each; of the axes of a position they are the parts of one width."""
 _NARROW = 32
 
 ONLY_DEPTH = re.compile(r"layers?$|depth$|^(n|num)_(\w+_)?blocks$|vocab_size")

@@ -25,6 +25,7 @@ from gradflow.capture.guess.mend_init import (
     parts,
     passed_on,
     stated_kinds,
+    sums,
     unset,
     wrapped,
 )
@@ -38,6 +39,7 @@ RULES = (
     passed_on,
     unset,
     guards,
+    sums,
     equals,
     lengths,
     stated_kinds,

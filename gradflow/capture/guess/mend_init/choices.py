@@ -25,12 +25,14 @@ def mend(construction: Construction, failure: Failure, subject: Subject) -> Iter
     if not failure.spots or not is_choice:
         return
     spot = failure.spots[-1]
-    blamed = blamed_arguments(construction, failure)
-    blamed += [name for name in construction.given() if name not in blamed and construction.given()[name].startswith("'")]
-    blamed += [name for name in construction.given() if "." not in name] if not blamed else []
+    # of a configuration only the fields are changed
+    given = {name: text for name, text in construction.given().items() if not re.match(r"[A-Z]\w*\(", text)}
+    blamed = [name for name in blamed_arguments(construction, failure) if name in given]
+    blamed += [name for name, text in given.items() if name not in blamed and text.startswith("'")]
+    blamed += [name for name in given if "." not in name] if not blamed else []
     for name in blamed[:3]:
         for value in dict.fromkeys([*_keys(spot, failure), *_in_message(failure), *_compared(subject, name)]):
-            if repr(value) != construction.given()[name]:
+            if repr(value) != given[name]:
                 yield construction.with_argument(name, repr(value))
 
 

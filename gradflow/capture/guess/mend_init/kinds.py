@@ -25,6 +25,9 @@ _KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )  # fmt: skip
 
 _MOST = 4
+_ONE = re.compile(r"[\w.']+")
+_HOLDS_FIELDS = re.compile(r"[A-Z]\w*\(|\{")
+"""A configuration: only its fields are changed."""
 
 
 def mend(construction: Construction, failure: Failure, subject: Subject) -> Iterator[Construction]:
@@ -33,8 +36,8 @@ def mend(construction: Construction, failure: Failure, subject: Subject) -> Iter
     for pattern, kinds in _KINDS:
         if not re.search(pattern, failure.message):
             continue
-        blamed = blamed_arguments(construction, failure)
-        ones = {name: re.sub(r"[\[(]?\s*([\w.']+).*", r"\1", given[name]) or "2" for name in blamed}
+        blamed = [name for name in blamed_arguments(construction, failure) if not _HOLDS_FIELDS.match(given[name])]
+        ones = {name: next(iter(_ONE.findall(given[name])), "2") for name in blamed}
         for kind, name in itertools.product(kinds, blamed[:_MOST]):
             text = kind.format(ones[name])
             if text != given[name]:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from gradflow.capture.guess.attempt import Failure, Spot, attempt
+from gradflow.capture.guess.conditions import conditions_at
 from gradflow.capture.guess.sources import definition_of
 from gradflow.capture.guess.subject import Construction, Subject, parameters_of
 from gradflow.capture.guess.usual import annotation_of, tells_something, usual_value
@@ -30,14 +31,15 @@ _DEPTHS = ("num_hidden_layers", "num_layers", "n_layer", "n_layers", "depth")
 
 def mend(construction: Construction, failure: Failure, subject: Subject) -> Iterator[Construction]:
     """Those that the failing line reads, together; where there are none, those of the line that called it, and so on outwards."""
-    if not _NONE.search(failure.message) and not UNSET.search(failure.message):
+    if not _NONE.search(failure.message) and not UNSET.search(failure.message) and not any(map(_refused, failure.own[-1:])):
         return
     yield from _arguments(construction, failure, subject)
     yield from _one_a_layer(construction, failure)
     for spot in reversed(failure.own):
         mended = construction
         text = spot.text + _assigned(spot)
-        reads = [*_READ.findall(text), *_KEPT_INSIDE.findall(text), *_of_the_same_name(spot, failure.message), *_kept_as_another(spot)]
+        reads = [*_READ.findall(text), *_KEPT_INSIDE.findall(text), *_refused(spot)]
+        reads += [*_of_the_same_name(spot, failure.message), *_kept_as_another(spot)]
         for owner, name in dict.fromkeys(reads):
             held = _held(spot, owner)
             path = path_of(construction, held, failure) if _is_unset(held, name) else ""
@@ -94,19 +96,44 @@ def _of_the_same_name(spot: Spot, message: str) -> list[tuple[str, str]]:
     return [(owner, word) for word in (*words, *asked) for owner in holders]
 
 
+def _refused(spot: Spot) -> list[tuple[str, str]]:
+    """(configuration, field) for each field that must not be None for the line to be passed by: `if config.vocab_size is None: raise`."""
+    found: list[tuple[str, str]] = []
+    for test, _ in conditions_at(spot):
+        for node in ast.walk(test):
+            match node:
+                case ast.Compare(
+                    left=ast.Attribute(value=owner, attr=field), ops=[ast.Is() | ast.IsNot()], comparators=[ast.Constant(value=None)]
+                ):
+                    found.append((ast.unparse(owner), field))
+    return found
+
+
 def _kept_as_another(spot: Spot) -> list[tuple[str, str]]:
-    """("self.config", field) for each attribute in the failing line that is None and was a field: `self.top_k = config.num_experts`."""
+    """("config", field) for each attribute in the failing line that is None and was a field: `self.top_k = config.num_experts`, or
+    `self.width = getattr(config, "width", 16)` where there is a `width`, which is None."""
     layer: Any = spot.variables.get("self")
     unset = {name for name in re.findall(r"\bself\.(\w+)", spot.text) if getattr(layer, "__dict__", {}).get(name, name) is None}
     kind: Callable[..., Any] = type(layer)
     definition = definition_of(kind) if unset else None
     return [
-        ("self.config", node.value.attr)
+        (owner, field)
         for node in (ast.walk(definition) if definition is not None else ())
         if isinstance(node, ast.Assign)
-        and isinstance(node.value, ast.Attribute)
         and any(isinstance(target, ast.Attribute) and target.attr in unset for target in node.targets)
+        and (field := _field_read(node.value))
+        for owner in ("self.config", "config")
     ]
+
+
+def _field_read(value: ast.expr) -> str:
+    """`width` of `config.width` and of `getattr(config, "width", 16)`, empty for anything else."""
+    match value:
+        case ast.Attribute(attr=field):
+            return field
+        case ast.Call(func=ast.Name(id="getattr"), args=[_, ast.Constant(value=str() as field), *_]):
+            return field
+    return ""
 
 
 def _assigned(spot: Spot) -> str:
@@ -130,14 +157,14 @@ def _is_unset(held: Any, name: str) -> bool:
 
 
 def path_of(construction: Construction, held: Any, failure: Failure) -> str:
-    """The argument that is the configuration `held`, or the field of one that is; empty where it is neither."""
+    """The argument that is the configuration `held`, or the field of one that is it or a copy of it; empty where it is neither."""
     calls = {text.partition("(")[0]: name for name, text in construction.arguments if name and re.match(r"[A-Z]\w*\(", text)}
     if type(held).__name__ in calls:
         return calls[type(held).__name__]
-    for spot in failure.own:
-        for whole in spot.variables.values():
-            if type(whole).__name__ in calls and hasattr(whole, "__dict__"):
-                for field, value in vars(whole).items():
-                    if value is held:
-                        return f"{calls[type(whole).__name__]}.{field}"
+    wholes = [whole for spot in failure.own for whole in spot.variables.values() if type(whole).__name__ in calls]
+    for is_held in (lambda value: value is held, lambda value: hasattr(value, "__dict__") and type(value) is type(held)):
+        for whole in wholes:
+            for field, value in getattr(whole, "__dict__", {}).items():
+                if is_held(value):
+                    return f"{calls[type(whole).__name__]}.{field}"
     return ""
