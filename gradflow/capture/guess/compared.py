@@ -36,16 +36,23 @@ _OVER_SEVERAL = {"tuple", "list", "len", "zip", "enumerate", "sum", "sorted", "r
 def compared_words(tree: ast.Module) -> dict[str, Any]:
     """By name of a field, a value that it may have, else what it is.
 
-    A value stands in `cfg.kind == "a"`, `getattr(cfg, "kind", "a")` and `add_argument("--kind", default="a")`.
+    A value stands in `cfg.kind == "a"`, `getattr(cfg, "kind", "a")` and `add_argument("--kind", default="a")`. Of several, it is the one
+    that stands first in the file: what is asked for first is the usual case.
     """
     values: dict[str, Any] = {}
     kinds: dict[str, Any] = {}
-    for node in ast.walk(tree):
+    nodes = [node for node in ast.walk(tree) if isinstance(node, (ast.expr, ast.For, ast.If, ast.comprehension))]
+    for node in sorted(nodes, key=_place):
         for name, value in _values(node):
             values.setdefault(name, value)
         for name, kind in _kinds(node):
             kinds.setdefault(name, kind)
     return {**kinds, **values}
+
+
+def _place(node: ast.expr | ast.For | ast.If | ast.comprehension) -> tuple[int, int]:
+    at = node.iter if isinstance(node, ast.comprehension) else node
+    return (at.lineno, at.col_offset)
 
 
 def _values(node: ast.AST) -> Iterator[tuple[str, Any]]:

@@ -32,6 +32,8 @@ _USUAL: tuple[tuple[str, Any], ...] = (
 _UNKNOWN = 2
 """What a name that tells nothing is given."""
 _SPACE = re.compile(r"(^|_)spaces?$")
+_INNER = re.compile(r"(^|_)kwargs$")
+"""What is handed on as a whole, `config["norm"](width, **config["norm_kwargs"])`: nothing that is not asked for."""
 _SEVERAL = re.compile(r"^(?!n_|num_|max_|min_).*(sizes|strides|filters|depths|mults|dims|planes|stages)$")
 
 
@@ -55,6 +57,9 @@ class Made:
             raise TypeError(f"a configuration made up as it is read has no item {name!r}")
         return getattr(self, name)
 
+    def __setitem__(self, name: str, value: Any) -> None:
+        setattr(self, name, value)
+
     def __contains__(self, name: object) -> bool:
         return name in self.__dict__
 
@@ -76,7 +81,7 @@ class Made:
 
     def _value(self, name: str) -> Any:
         told = self.words.get(name)
-        if told is Told.NESTED:
+        if told is Told.NESTED or _INNER.search(name):
             return type(self)()
         if told is not None and not isinstance(told, Told):
             return told
@@ -95,6 +100,9 @@ def made_with(words: Mapping[str, Any]) -> type[Made]:
 
 
 def _text(value: Any) -> str:
+    name = getattr(value, "__name__", "")
+    if name and getattr(torch.nn, name, None) is value:
+        return f"nn.{name}"
     return value.text() if isinstance(value, Made) else repr(value)
 
 
@@ -102,6 +110,8 @@ def _value(name: str) -> Any:
     text = usual_value(name)
     if text.startswith("torch."):
         return getattr(torch, text.removeprefix("torch."))
+    if text.startswith("nn.") and text.removeprefix("nn.").isidentifier():
+        return getattr(torch.nn, text.removeprefix("nn."))
     try:
         value = ast.literal_eval(text)
     except ValueError:

@@ -167,7 +167,7 @@ def _exported(tree: ast.Module) -> frozenset[str]:
 def _alike(name: str, stem: str) -> float:
     """How much of the shorter of class and file name is in the longer, 0 to 1; `_SAME` where it is the same but for capitals.
 
-    `XModel` is as good as `X`, and `MoE` is `mixture_of_experts`.
+    `Model` alone is what the file is called after. `XModel` is as good as `X`, and `MoE` is `mixture_of_experts`.
     """
     one, two = (re.sub(r"[^a-z0-9]", "", text.lower().removeprefix("modeling")) for text in (name, stem))
     if not one or not two:
@@ -175,7 +175,7 @@ def _alike(name: str, stem: str) -> float:
     if one == two:
         return _SAME
     initials = "".join(word[0] for word in re.split(r"[^a-z0-9]+", stem.lower()) if word)
-    if _WHOLE.sub("", one) == _WHOLE.sub("", two) or (len(initials) > 2 and one == initials):
+    if _WHOLE.sub("", one) in ("", _WHOLE.sub("", two)) or (len(initials) > 2 and one == initials):
         return 1.0
     short, long = sorted((one, two), key=len)
     return 0.8 * len(short) / len(long) + 0.2 if short in long and len(short) > 2 else 0.0

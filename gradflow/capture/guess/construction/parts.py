@@ -74,6 +74,7 @@ def candidates(name: str, annotation: str, subject: Subject) -> Iterator[str]:
         yield from [other for other in others if _BLOCK.search(other) or _alike(name, other)]
         if name.startswith("base_") and importlib.util.find_spec("torchvision") is not None:
             yield "__import__('torchvision').models.resnet18"
+        yield from (text for text in (usual_value(name),) if re.fullmatch(r"nn\.[A-Z]\w*", text) and text not in _CLASS_STAND_INS)
         yield from _CLASS_STAND_INS
     elif (
         (_MODEL.search(name) and annotation in ("", "Module"))

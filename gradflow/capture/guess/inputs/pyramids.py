@@ -50,8 +50,8 @@ def _sides(count: int) -> list[int]:
 
 
 def _stated_widths(model: torch.nn.Module, construction: Construction) -> tuple[int, ...]:
-    """The first several whole numbers that its constructor was given, or that it keeps, under a name for widths."""
-    given = {name.rpartition(".")[2]: literal(text) for name, text in construction.given().items()}
+    """The first several whole numbers that its constructor was given, or has by default, or that it keeps, under a name for widths."""
+    given = {name.rpartition(".")[2]: literal(text) for name, text in construction.with_defaults(type(model)).given().items()}
     for name, value in (*given.items(), *vars(model).items()):
         if _WIDTHS.search(name) and isinstance(value, (tuple, list)) and len(value) > 1 and all(type(width) is int for width in value):
             return tuple(value)
@@ -66,5 +66,5 @@ def _is_several(model: torch.nn.Module, name: str) -> bool:
         return False
     word = re.escape(name)
     uses = (rf"\b{word}\[[^\]]*\]", rf"\blen\({word}\)", rf"\bin (enumerate\(|zip\([^)]*|reversed\()?{word}\b", rf"\*{word}\b",
-            rf"\b{word}\.(keys|values|items)\(", rf"^\s*[\w, ]+, [\w, ]+ = {word}$")  # fmt: skip
+            rf"\b{word}\.(keys|values|items)\(", rf"^\s*[\[(]?[\w, ]+, [\w, ]+[\])]? = {word}$")  # fmt: skip
     return any(re.search(use, source, re.MULTILINE) for use in uses)

@@ -39,7 +39,7 @@ _USUAL: tuple[tuple[str, str], ...] = (
     ),
     (r"^timesteps?_|_timesteps?$", "int64[{b}]<10"),
     (r"^(t|ts|time|timesteps?|times|time_steps?|steps?|noise_level|sigma|noise_labels|time_cond|diffusion_step)$", "int64[{b}]<10"),
-    (r"^(labels?|targets?|y|gt|ground_truth|class_labels|class_ids|cls|classes|c)$", "int64[{b}]<{k}"),
+    (r"^((\w+_)?labels?|targets?|y|gt|ground_truth|class_labels|class_ids|cls|classes|c)$", "int64[{b}]<{k}"),
     (r"encoder_hidden_states|hidden_states?", "float32[{b},{t},{d}]"),
     (
         r"^(hidden|inputs_embeds|input_embeds|query|queries|key|keys|value|values|q|k|v|memory|context|ctx|emb|embeds"

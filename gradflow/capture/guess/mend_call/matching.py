@@ -21,6 +21,7 @@ PAIRS = (
     r"\((\d+)\)[^\d]+\((\d+)\)",
     r"(\d+) vs\.? (\d+)",
     r"(\d+) (?:!=|and|to|but) (\d+)",
+    r"(\d+)\D{1,40}\bbut\b\D{1,40}(\d+)",
 )
 
 """Two sizes in a message that have to be equal."""
