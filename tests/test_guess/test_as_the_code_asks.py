@@ -12,6 +12,7 @@ from gradflow.capture.guess.made import Made
 from gradflow.capture.guess.ranking import rank_classes
 from gradflow.capture.guess.search import Deadline, Found, find
 from gradflow.capture.guess.target import subjects_of
+from gradflow.capture.guess.usual import usual_value
 
 
 def _found(load: Load, text: str) -> Found:
@@ -119,3 +120,7 @@ def test_of_several_words_that_a_field_is_compared_with_the_first_in_the_file_is
 def test_what_is_only_called_model_is_called_after_its_file() -> None:
     tree = ast.parse("class Wave: pass\nclass Model:\n    def __init__(self): self.net = Wave()\n")
     assert rank_classes(tree, "wave", ["Wave", "Model"], {})[0] == "Model"
+
+
+def test_widths_and_heads_of_a_part_are_as_usual() -> None:
+    assert [usual_value(name, "int") for name in ("vision_width", "transformer_heads", "pool_heads")] == ["64", "4", "4"]
