@@ -604,3 +604,22 @@ def test_what_a_function_hands_on_to_its_class_is_made_small_too(load: Load) -> 
             return self.lin(x)
     """
     assert _built(load, text) == "make(max_size=128)"
+
+
+@pytest.mark.parametrize(
+    ("condition", "init"),
+    [("wide / narrow != 2", "wide=4"), ("not 10 < wide * narrow < 16", "wide=6")],
+)
+def test_numbers_are_tried_in_a_condition_until_it_passes(load: Load, condition: str, init: str) -> None:
+    text = f"""
+    class Net(nn.Module):
+        def __init__(self, wide=2, narrow=2):
+            super().__init__()
+            if {condition}:
+                raise ValueError("these two do not fit")
+            self.lin = nn.Linear(wide, narrow)
+
+        def forward(self, x):
+            return self.lin(x)
+    """
+    assert _built(load, text) == f"Net({init})"

@@ -271,10 +271,21 @@ def test_a_call_that_is_too_slow_gets_a_smaller_volume() -> None:
     slow = Failure(TooSlow(), ())
     sizes = sizes_of(torch.nn.Identity(), Construction("Net"))
     call = Call((("x", "float32[2,1,64,64,64]"), ("t", "int64[2]")))
-    assert [mended.text for mended in slow_rule.mend(call, slow, torch.nn.Identity(), sizes)] == ["x=float32[2,1,32,32,32], t=int64[2]"]
+    assert [mended.text for mended in slow_rule.mend(call, slow, torch.nn.Identity(), sizes)] == [
+        "x=float32[2,1,32,32,32], t=int64[2]",
+        "x=float32[1,1,64,64,64], t=int64[1]",
+    ]
 
 
 def test_several_sizes_that_are_compared_at_once_are_all_taken(load: Load) -> None:
     layers = "self.conv = nn.Conv3d(3, 4, 3); self.frames, self.side = 6, 12"
     forward = "assert x.shape[2:] == (self.frames, self.side, self.side)\nreturn self.conv(x)"
     assert _called(load, forward, layers) == "x=float32[2,3,6,12,12]"
+
+
+def test_a_picture_that_has_to_be_twice_as_large_is(load: Load) -> None:
+    forward = (
+        "for one, two in zip(x.shape[2:], skip.shape[2:]):\n    assert two == 2 * one, 'skip has to be exactly the double of x'\n"
+        "return self.conv(skip)"
+    )
+    assert _called(load, forward, "self.conv = nn.Conv2d(3, 4, 3)", "x, skip") == "x=float32[2,3,32,32], skip=float32[2,3,64,64]"

@@ -85,7 +85,7 @@ _USUAL: tuple[tuple[str, str], ...] = (
     (r"_heads$", str(HEADS)),
     (r"eps(ilon)?$|^eta$", "1e-5"),
     (r"^(rope_|rotary_)?theta$|^rope_base$", "10000.0"),
-    (r"alpha|beta|gamma|temperature|tau|momentum|decay|^lr$|weight$|coef|lambda|ratio", "0.5"),
+    (r"alpha|beta|gamma|sigma|temperature|tau|momentum|decay|^lr$|weight$|coef|lambda|ratio", "0.5"),
     (r"act(ivation)?(_layer|_fn|_func|_function)?$|nonlinearity|nonlin", "nn.ReLU"),
     (r"^(BatchNorm|BN|NormLayer|bn_layer|batch_?norm_layer)(2d)?$", "nn.BatchNorm2d"),
     (r"norm_(layer|fn|class|type)$|^norm$|normalization", "nn.LayerNorm"),

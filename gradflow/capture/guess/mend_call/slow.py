@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 
 import torch
@@ -11,10 +12,12 @@ from gradflow.capture.guess.call import Call, Shape
 from gradflow.capture.guess.sizes import BATCH, Sizes
 
 _LEAST_OF_VOLUMES = 32
+_MANY = 100_000
+"""Numbers in an input from which one example is enough to be slow."""
 
 
 def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> Iterator[Call]:
-    """The call with a batch of two, then with sides of a quarter, and volumes with sides of half."""
+    """The call with a batch of two, then with sides of a quarter, and volumes with sides of half, then with one example."""
     if not isinstance(failure.error, TooSlow):
         return
     tensors = call.tensors()
@@ -25,6 +28,12 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
     if smaller is call and any(_is_volume(shape.sizes) for shape in tensors.values()):
         smaller = _changed(call, lambda shape: (*shape[:-3], *(side // 2 for side in shape[-3:])) if _is_volume(shape) else shape)
     yield from (smaller,) if smaller is not call else ()
+    if firsts == {BATCH} and max(map(_elements, tensors.values())) >= _MANY:
+        yield _changed(call, lambda shape: (1, *shape[1:]))
+
+
+def _elements(shape: Shape) -> int:
+    return math.prod(shape.sizes)
 
 
 def _is_volume(shape: tuple[int, ...]) -> bool:

@@ -24,6 +24,7 @@ from gradflow.capture.guess.mend_init import (
     others,
     parts,
     passed_on,
+    solved,
     stated_kinds,
     sums,
     unset,
@@ -49,6 +50,7 @@ RULES = (
     left_out,
     choices,
     divisors,
+    solved,
     kinds,
     others,
 )
