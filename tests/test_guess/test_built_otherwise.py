@@ -443,3 +443,25 @@ def test_a_width_that_only_the_call_finds_indivisible_becomes_a_multiple(load: L
             return x
     """
     assert _built(load, text) == "Net(width=36)"
+
+
+def test_keys_that_are_taken_out_of_keywords_handed_on_by_prefix_are_given(load: Load) -> None:
+    text = """
+    def pick(names, options):
+        return {name: options.pop(name) for name in names}
+
+
+    class Net(nn.Module):
+        def __init__(self, *, dim, **kwargs):
+            super().__init__()
+            enc_kwargs = {name.removeprefix("enc_"): value for name, value in kwargs.items() if name.startswith("enc_")}
+            dec_kwargs = {name.removeprefix("dec_"): value for name, value in kwargs.items() if name.startswith("dec_")}
+            enc_sizes = pick(["num_tokens", "max_seq_len"], enc_kwargs)
+            dec_sizes = pick(["num_tokens", "max_seq_len"], dec_kwargs)
+            self.encoder = nn.Embedding(enc_sizes["num_tokens"], dim)
+            self.decoder = nn.Linear(dim, dec_sizes["num_tokens"])
+
+        def forward(self, x):
+            return self.decoder(self.encoder(x))
+    """
+    assert _built(load, text) == "Net(dim=64, enc_num_tokens=128, enc_max_seq_len=64, dec_num_tokens=128, dec_max_seq_len=64)"

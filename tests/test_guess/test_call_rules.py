@@ -289,3 +289,27 @@ def test_a_picture_that_has_to_be_twice_as_large_is(load: Load) -> None:
         "return self.conv(skip)"
     )
     assert _called(load, forward, "self.conv = nn.Conv2d(3, 4, 3)", "x, skip") == "x=float32[2,3,32,32], skip=float32[2,3,64,64]"
+
+
+def test_a_layer_made_of_a_pattern_tells_how_many_dimensions_it_takes(load: Load) -> None:
+    text = """
+class Rearrange(nn.Module):
+    def __init__(self, pattern):
+        super().__init__()
+        self.pattern = pattern
+
+    def forward(self, x):
+        return {3: x}[x.ndim].reshape(x.shape[0], x.shape[1], 4, -1)
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lin, self.heads = nn.Linear(8, 8), Rearrange("b n (h d) -> b n h d")
+
+    def forward(self, x):
+        return self.heads(self.lin(x))
+"""
+    found = find(next(subject for subject in subjects_of(load(text)) if subject.name == "Net"), Deadline(20))
+    assert isinstance(found, Found), found
+    assert found.call.text == "x=float32[2,16,8]"

@@ -89,10 +89,11 @@ class Failure:
 
     @property
     def place(self) -> tuple[str, str, int, int]:
-        """Where it was raised: the kind of error, the innermost line, and the layer that was running. Two tries that fail in one place
-        have got equally far, whatever the numbers in their messages."""
+        """Where it was raised: the kind of error, the innermost line, and a number for the lines above it and the layer that was
+        running. Two tries that fail in one place have got equally far, whatever the numbers in their messages."""
         at = (self.own[-1].file, self.own[-1].line) if self.own else ("", 0)
-        return (type(self.error).__name__, *at, id(self.leaf.layer) if self.leaf is not None else 0)
+        way = (*(spot.line for spot in self.own), id(self.leaf.layer) if self.leaf is not None else 0)
+        return (type(self.error).__name__, *at, hash(way))
 
     @property
     def past(self) -> Past:

@@ -35,7 +35,7 @@ _MOST, _MOST_WHOLE = 5, 3
 def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> Iterator[Call]:
     """The spoken tensors with the number of dimensions that the message expects; without one, with one more or one less."""
     message = failure.message
-    expected = next((int(match[1]) for pattern in _EXPECTED if (match := re.search(pattern, message))), 0)
+    expected = _of_pattern(failure) or next((int(match[1]) for pattern in _EXPECTED if (match := re.search(pattern, message))), 0)
     if not expected and not re.search(
         r"[Dd]imension|index out of range|ax[ei]s|einops|too many values|not enough values|shape|dim|perm|unpack|transpose|be at least",
         message,
@@ -55,6 +55,14 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
                 for sized in _with_rank(shape, rank, sizes):
                     yield call.with_argument(name, Shape(shape.dtype, sized, shape.rest).text)
                     yield from _together(call, shape, sized)
+
+
+def _of_pattern(failure: Failure) -> int:
+    """How many dimensions a layer that is made of an einops pattern takes: three in "b n (h d) -> b h n d". Such a layer raises a KeyError."""
+    pattern = getattr(failure.leaf.layer, "pattern", None) if failure.leaf is not None else None
+    if not isinstance(failure.error, KeyError) or not isinstance(pattern, str) or "..." in pattern:
+        return 0
+    return len(re.sub(r"\([^)]*\)", "group", pattern.partition("->")[0]).split())
 
 
 def _together(call: Call, shape: Shape, sized: tuple[int, ...]) -> Iterator[Call]:

@@ -36,20 +36,30 @@ def mend(construction: Construction, failure: Failure, subject: Subject) -> Iter
 
 
 def _lacking(failure: Failure, free: str, known: set[str]) -> tuple[list[str], str]:
-    """The keywords that are wanted, and the line that hands others on by `**`; nothing where the error asks for none."""
+    """The keywords that are wanted, and the lines that hand others on by `**`; nothing where the error asks for none."""
     text, message = failure.own[-1].text, failure.message
+    lines = " ".join(spot.text for spot in failure.own)
     missing = MISSING.search(message)
     if missing is not None:
         return re.findall(r"'(\w+)'", missing[1]), text
     if isinstance(failure.error, KeyError) and re.search(rf"\b{free}(\[|\.pop\()\s*['\"]{failure.error.args[0]}['\"]", text):
         return [str(failure.error.args[0])], ""
+    if isinstance(failure.error, KeyError) and str(failure.error.args[0]).isidentifier():
+        return _looked_up(failure, str(failure.error.args[0]))
     if UNSET.search(message):
-        return [name for name in re.findall(r"[`'\"](\w+)[`'\"]", message) if name not in known and tells_something(name)], ""
+        return [name for name in re.findall(r"[`'\"](\w+)[`'\"]", message) if name not in known and tells_something(name)], lines
     if "NoneType" in message and len(failure.own) > 1 and _HANDED.search(failure.own[-2].text):
         inner = failure.own[-1].variables
         unset = [word for word in dict.fromkeys(_WORD.findall(text)) if inner.get(word, word) is None and tells_something(word)]
         return unset, failure.own[-2].text
     return [], ""
+
+
+def _looked_up(failure: Failure, key: str) -> tuple[list[str], str]:
+    """The keys that a line names beside this one, with the dicts in it as handed on: `pick(["num_tokens", "max_len"], enc_kwargs)`."""
+    line = next((spot.text for spot in reversed(failure.own) if re.search(rf"['\"]{key}['\"]", spot.text)), "")
+    handed = " ".join(f"**{word}" for word in _WORD.findall(line.partition(" = ")[2] or line) if _NAME.search(word))
+    return (re.findall(r"['\"]([A-Za-z_]\w*)['\"]", line), handed) if handed else ([], "")
 
 
 def _callee(failure: Failure) -> object:
