@@ -18,7 +18,7 @@ _LENGTH = 16
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Whole numbers: batch, image side, channels, vocabulary, sequence length, width, classes."""
+    """Whole numbers: batch, image side, channels, vocabulary, sequence length, width, classes, frames of a video."""
 
     batch: int
     image: int
@@ -27,6 +27,7 @@ class Sizes:
     length: int
     width: int
     classes: int
+    frames: int = 4
 
 
 _NAMES: dict[str, tuple[str, ...]] = {
@@ -48,8 +49,9 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "hidden_dim", "in_dim", "feature_dim", "latent_dim", "num_features",
     ),
     "classes": ("num_classes", "num_labels", "n_classes", "n_class", "classes", "out_dim", "output_dim"),
+    "frames": ("num_frames", "n_frames", "frames", "num_input_frames", "clip_length", "clip_len", "video_length"),
 }  # fmt: skip
-_USUAL = {"image": 32, "channels": 3, "vocabulary": 100, "length": _LENGTH, "width": 64, "classes": 10}
+_USUAL = {"image": 32, "channels": 3, "vocabulary": 100, "length": _LENGTH, "width": 64, "classes": 10, "frames": 4}
 
 
 def sizes_of(model: torch.nn.Module, construction: Construction) -> Sizes:
@@ -85,7 +87,7 @@ def _sources(model: torch.nn.Module, construction: Construction) -> Iterator[Map
                 part = fields.get(inner)
                 yield getattr(part, "__dict__", {}) if part is not None else {}
     written = " ".join(text for _, text in construction.arguments)
-    yield {name: int(value) for name, value in re.findall(r"(\w+)=(\d+)", written)}
+    yield {name: int(value) for name, value in re.findall(r"(\w+)(?:=|': )(\d+)", written)}
     for child in list(model.modules())[1:12]:
         if not list(child.parameters(recurse=False)) or "Embed" in type(child).__name__:
             yield {name: value for name, value in vars(child).items() if not name.startswith("_")}

@@ -29,7 +29,8 @@ SMALL: dict[str, int] = {
 
 _SEVERAL = re.compile(r"^(?!axes_).*(channels|dims|widths|filters|hidden_sizes|planes|features)$")
 """Widths of layers, one each; of the axes of a position they are the parts of one width."""
-_NARROW = 32
+NARROW = 32
+"""What each of several widths is made, where one is larger."""
 
 ONLY_DEPTH = re.compile(r"layers?$|depth$|^(n|num)_(\w+_)?blocks$|vocab_size")
 _TOKEN = re.compile(r"_token_(id|index)$|^pad(ding)?_(idx|id|token)$")
@@ -39,7 +40,7 @@ def smaller_sizes(sizes: Mapping[str, Any]) -> dict[str, Any]:
     """Those of `sizes` that are larger than they need to be, made small; and those that are not set, as -1. Several widths become equal."""
     numbers = {name: value for name, value in SMALL.items() if name in sizes and is_larger(sizes[name], value)}
     several = {name: value for name, value in sizes.items() if isinstance(value, (tuple, list)) and _SEVERAL.search(name)}
-    narrow = {name: type(value)([_NARROW] * len(value)) for name, value in several.items() if any(is_larger(one, _NARROW) for one in value)}
+    narrow = {name: type(value)([NARROW] * len(value)) for name, value in several.items() if any(is_larger(one, NARROW) for one in value)}
     heads = {name: value for name, value in sizes.items() if narrow and isinstance(value, (tuple, list)) and name.endswith("heads")}
     few = {name: type(value)([SMALL["heads"]] * len(value)) for name, value in heads.items()}
     return {**numbers, **narrow, **few}

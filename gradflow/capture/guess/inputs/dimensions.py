@@ -17,7 +17,6 @@ from gradflow.capture.guess.sizes import Sizes, sizes_of
 from gradflow.capture.guess.subject import Construction, Subject, parameters_of
 from gradflow.capture.guess.usual import annotation_of
 
-_FRAMES = 4
 _WORDS = (
     (r"b|bs|bsz|batch\w*", "batch"),
     (r"f|frames?|num_frames|n_frames", "frames"),
@@ -104,7 +103,7 @@ def _size(word: str, place: int, rank: int, sizes: Sizes) -> int:
         kind = "width"
     if (kind == "image" and rank < 3) or not kind:
         kind = usual[place] if place < len(usual) else "image"
-    return _FRAMES if kind == "frames" else int(getattr(sizes, kind))
+    return int(getattr(sizes, kind))
 
 
 def _text(found: tuple[int, ...], usual: Shape | None, annotation: str, sizes: Sizes) -> str:

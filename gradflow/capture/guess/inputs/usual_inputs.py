@@ -23,7 +23,7 @@ _USUAL: tuple[tuple[str, str], ...] = (
         r"|right|image[12]|img[12])$",
         "float32[{b},{c},{s},{s}]",
     ),
-    (r"pixel_values_videos|^videos?$|^clips?$", "float32[{b},4,{c},{s},{s}]"),
+    (r"pixel_values_videos|^videos?$|^clips?$", "float32[{b},{f},{c},{s},{s}]"),
     (r"^sample$|^noisy|^latents?$", "float32[{b},{c},{s},{s}]"),
     (r"lengths?$|_len$|^lens$", "int64[{b}]=={t}"),
     (r"attention_mask|^input_mask$", "int64[{b},{t}]==1"),
@@ -91,6 +91,7 @@ def usual_input(name: str, annotation: str, sizes: Sizes) -> str:
         "v": sizes.vocabulary,
         "d": sizes.width,
         "k": sizes.classes,
+        "f": sizes.frames,
     }
     if re.search(r"(list|List)\[(tuple|Tuple)\[int, int, int\]", annotation):  # frames, rows and columns of each picture
         picture = (1, sizes.length // 4, 4)

@@ -15,6 +15,7 @@ from gradflow.capture.guess.mend_call import (
     asserted,
     counted,
     dtypes,
+    frames,
     image_tokens,
     kinds,
     layer_sizes,
@@ -27,6 +28,7 @@ from gradflow.capture.guess.mend_call import (
     padding,
     proportions,
     ranks,
+    single,
     slow,
     spatial,
 )
@@ -52,7 +54,9 @@ RULES = (
     ranks,
     kinds,
     proportions,
+    frames,
     spatial,
+    single,
 )
 
 

@@ -33,12 +33,12 @@ _FEW = 3
 
 
 def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> Iterator[Call]:
-    """Both sides of a picture; one dimension behind the batch at a time, the last first; then in all inputs of one shape, which may be
-    put together."""
+    """Both sides of a picture; one dimension behind the batch at a time, those of the size that there is first, then the last ones; then in
+    all inputs of one shape, which may be put together."""
     for got, wanted in wanted_sizes(failure.message):
         for name, shape in call.tensors().items():
             yield from (call.with_argument(name, squared.text) for squared in _squared(shape, got, wanted))
-            for index in range(len(shape.sizes) - 1, 0, -1):
+            for index in sorted(range(len(shape.sizes) - 1, 0, -1), key=lambda index: shape.sizes[index] != got):
                 old = shape.sizes[index]
                 for new in _changed(old, got, wanted):
                     yield call.with_argument(name, shape.with_size(index, new).text)

@@ -103,8 +103,8 @@ def _with_rank(shape: Shape, rank: int, sizes: Sizes) -> Iterator[tuple[int, ...
     if rank == 4 and len(old) in (2, 3):
         yield (sizes.batch, sizes.channels, sizes.image, sizes.image)
     if rank == 5:
-        yield (old[0], sizes.channels, 4, sizes.image, sizes.image)
-        yield (old[0], 4, sizes.channels, sizes.image, sizes.image)
+        yield (old[0], sizes.channels, sizes.frames, sizes.image, sizes.image)
+        yield (old[0], sizes.frames, sizes.channels, sizes.image, sizes.image)
     if rank == 3 and len(old) == 2:
         yield (old[0], sizes.length, old[1])
         yield (old[0], old[1], sizes.length)

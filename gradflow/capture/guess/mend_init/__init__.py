@@ -24,6 +24,7 @@ from gradflow.capture.guess.mend_init import (
     others,
     parts,
     passed_on,
+    proportional,
     solved,
     stated_kinds,
     sums,
@@ -67,7 +68,7 @@ def mended(construction: Construction, failure: Failure, subject: Subject) -> It
         yield from rule.mend(construction, failure, subject)
 
 
-AFTER_A_CALL = (unset, misfits, called_numbers, wrapped)
+AFTER_A_CALL = (proportional, unset, misfits, called_numbers, wrapped)
 
 
 def made_otherwise(construction: Construction, failure: Failure, subject: Subject) -> Iterator[Construction]:
