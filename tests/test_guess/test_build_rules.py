@@ -623,3 +623,22 @@ def test_numbers_are_tried_in_a_condition_until_it_passes(load: Load, condition:
             return self.lin(x)
     """
     assert _built(load, text) == f"Net({init})"
+
+
+def test_a_registry_that_does_not_know_a_model_is_asked_for_a_common_one(load: Load) -> None:
+    text = """
+    def create(name):
+        if name != "resnet18":
+            raise RuntimeError(f"Unknown model ({name})")
+        return nn.Linear(8, 8)
+
+
+    class Net(nn.Module):
+        def __init__(self, name: str):
+            super().__init__()
+            self.model = create(name)
+
+        def forward(self, x):
+            return self.model(x)
+    """
+    assert _built(load, text, "Net") == "Net(name='resnet18')"

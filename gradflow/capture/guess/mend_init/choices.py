@@ -17,11 +17,18 @@ _TYPES = {"NoneType", "Tensor", "Parameter", "function", "module"}
 """Quoted in a message, these are what an argument is, and not what it should be."""
 _LISTED = re.compile(r"(?:one of|choose from|must be in|\bsupported|options are|available)[^:\[({]*[:\[({]?\s*(.*)")
 
+_UNREGISTERED = re.compile(r"(?i)\bunknown (model|architecture|backbone|encoder)\b|no (model|architecture) named")
+"""A registry of models does not know the name; most of them know these."""
+
 
 def mend(construction: Construction, failure: Failure, subject: Subject) -> Iterator[Construction]:
     """The first few choices, where the error is one of choice."""
     kinds = (LookupError, ValueError, NotImplementedError, AssertionError, NameError)
-    is_choice = isinstance(failure.error, kinds) or isinstance(failure.error.__context__, KeyError) or _LISTED.search(failure.message)
+    is_choice = (
+        isinstance(failure.error, kinds)
+        or isinstance(failure.error.__context__, KeyError)
+        or any(pattern.search(failure.message) for pattern in (_LISTED, _UNREGISTERED))
+    )
     if not failure.spots or not is_choice:
         return
     spot = failure.spots[-1]
@@ -61,7 +68,8 @@ def _in_message(failure: Failure) -> list[object]:
     words = re.findall(r"[\w-]+(?:\.[\w-]+)*", listed[1]) if listed else []
     named = [word for word in words if word not in ("or", "and", "the", "a") and not word.isdigit()]
     quoted = [word for word in re.findall(r"['\"`]([\w./-]+)['\"`]", failure.message) if not hasattr(builtins, word) and word not in _TYPES]
-    return [*named[:_MOST], *quoted[:_MOST]]
+    registered = ["resnet18", "vit_tiny_patch16_224"] if _UNREGISTERED.search(failure.message) else []
+    return [*registered, *named[:_MOST], *quoted[:_MOST]]
 
 
 def _compared(subject: Subject, name: str) -> list[object]:
