@@ -313,3 +313,13 @@ class Net(nn.Module):
     found = find(next(subject for subject in subjects_of(load(text)) if subject.name == "Net"), Deadline(20))
     assert isinstance(found, Found), found
     assert found.call.text == "x=float32[2,16,8]"
+
+
+def test_what_a_detector_misses_in_its_targets_is_added(load: Load) -> None:
+    forward = (
+        "if self.training and targets is None:\n    raise ValueError('targets should not be none when in training mode')\n"
+        "points = torch.stack([t['keypoints'] for t in targets])\nreturn {'loss': self.conv(torch.stack(images)).mean() + points.mean()}"
+    )
+    called = _called(load, forward, "self.conv = nn.Conv2d(3, 4, 3)", "images: 'list[torch.Tensor]', targets=None")
+    assert called.startswith("images=[float32[3,32,32], float32[3,32,32]], targets=[{'boxes': tensor(")
+    assert "'keypoints': tensor([[[5.0, 5.0, 1.0]," in called

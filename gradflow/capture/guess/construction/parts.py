@@ -82,7 +82,7 @@ def candidates(name: str, annotation: str, subject: Subject) -> Iterator[str]:
         or (_is_model(annotation, subject) or (not annotation and name in stored_and_called(subject.cls) and not _FUNCTION.search(name)))
     ):
         alike = [other for other in others if _alike(name, other)]
-        is_whole = re.search(r"model|net|encoder|backbone", name) is not None
+        is_whole = re.search(r"model|net|encoder|decoder|transformer|backbone", name) is not None
         whole = [other for other in others if is_whole and not _BLOCK.search(other) and other not in alike]
         whole.sort(key=lambda other: re.search(r"net|model|transformer|encoder", other, re.IGNORECASE) is None)
         found = [*alike, *_of_the_package(name, subject, imports=not alike and not whole), *whole]
