@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 
 import pytest
 from model_files import Load
@@ -124,3 +125,22 @@ def test_what_is_only_called_model_is_called_after_its_file() -> None:
 
 def test_widths_and_heads_of_a_part_are_as_usual() -> None:
     assert [usual_value(name, "int") for name in ("vision_width", "transformer_heads", "pool_heads")] == ["64", "4", "4"]
+
+
+def test_a_number_for_the_name_of_a_file_closes_no_stream(load: Load) -> None:
+    text = """
+    import json
+
+
+    class Net(nn.Module):
+        def __init__(self, described):
+            super().__init__()
+            with open(described) as file:
+                self.lin = nn.Linear(*json.load(file))
+
+        def forward(self, x):
+            return self.lin(x)
+    """
+    before = [os.fstat(number) for number in (0, 1, 2)]
+    find(subjects_of(load(text))[0], Deadline(5))
+    assert [os.fstat(number) for number in (0, 1, 2)] == before

@@ -21,6 +21,7 @@ from typing import Any
 
 import torch
 
+from gradflow.capture.guess.descriptors import no_open_files_by_number
 from gradflow.capture.guess.unfetched import note_left_out, without_weights
 
 _CUDA = re.compile(r"not compiled with CUDA|No CUDA GPUs|no NVIDIA driver|CUDA is not available|Cannot access accelerator device|libcuda")
@@ -138,7 +139,7 @@ def attempt(make: Callable[[], Any], seconds: float) -> tuple[Any, Failure | Non
     that it would fetch are left out; Ctrl-C passes through."""
     leaves = _Leaves()
     try:
-        with _quiet(), _limited(seconds), leaves, without_weights() as left_out:
+        with _quiet(), _limited(seconds), no_open_files_by_number(), leaves, without_weights() as left_out:
             made = make()
         note_left_out(made, left_out)
         return made, None
