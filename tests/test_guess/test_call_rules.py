@@ -323,3 +323,9 @@ def test_what_a_detector_misses_in_its_targets_is_added(load: Load) -> None:
     called = _called(load, forward, "self.conv = nn.Conv2d(3, 4, 3)", "images: 'list[torch.Tensor]', targets=None")
     assert called.startswith("images=[float32[3,32,32], float32[3,32,32]], targets=[{'boxes': tensor(")
     assert "'keypoints': tensor([[[5.0, 5.0, 1.0]," in called
+
+
+def test_a_graph_gets_the_fields_that_it_lacks(load: Load) -> None:
+    layers = "self.lin = nn.Linear(64, 4); self.add = lambda graph: graph.charge"
+    called = _called(load, "return self.lin(data.x[data.edge_index[0]]) + self.add(data).sum()", layers, "data")
+    assert called == "data=Data(x=float32[8,64], edge_index=int64[2,12]<8, batch=int64[8]<1, charge=float32[8,64])"

@@ -23,6 +23,7 @@ _FIELDS = {
 }
 """What a graph's attributes are usually, with eight nodes and twelve edges."""
 
+_LACKS = re.compile(r"has no attribute '(\w+)'")
 _ALLOWED = re.compile(r"(?:available|supported|one of|choose from|choices|in)\b[^\[({]{0,24}[\[({](\d[\d, ]*)[\])}]")
 """The numbers that an argument may be: "available scales: [2, 4]"."""
 _WRITTEN = {"int": r"-?\d+$", "float": r"-?\d*\.\d+$", "str": "'", "bool": "(True|False)$", "NoneType": "None$"}
@@ -37,18 +38,19 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
         text = given[name]
         keys = re.findall(rf"\b{re.escape(name)}\[['\"](\w+)['\"]\]", lines)
         if keys and re.search(r"indices|string|index|too many|not subscriptable|slices", message):
-            yield call.with_argument(name, "{" + ", ".join(f"'{key}': {text}" for key in dict.fromkeys(keys)) + "}")
+            yield call.with_argument(name, "{" + ", ".join(f"'{key}': {_entry(key, text, lines)}" for key in dict.fromkeys(keys)) + "}")
         known = re.match(r"\{(.*)\}$", text)
         if isinstance(failure.error, KeyError) and known:
             first = known[1].split(": ", 1)[1].split(", '")[0]
-            yield call.with_argument(name, "{" + f"{known[1]}, {failure.message}: {first}" + "}")
+            yield call.with_argument(name, "{" + f"{known[1]}, {failure.message}: {_entry(str(failure.error.args[0]), first, lines)}" + "}")
         fields = [field for field in re.findall(rf"\b{re.escape(name)}\.(\w+)", lines) if field in _FIELDS]
         if fields and "has no attribute" in message:
-            missing = re.findall(r"attribute '(\w+)'", message)
+            missing = _LACKS.findall(message)
             chosen = dict.fromkeys([*("x", "edge_index", "batch"), *fields, *(field for field in missing if field in _FIELDS)])
             yield call.with_argument(
                 name, f"Data({', '.join(f'{field}={_FIELDS[field].format(d=node_features(model, sizes))}' for field in chosen)})"
             )
+        yield from (call.with_argument(name, further) for further in _with_field(text, message, node_features(model, sizes)))
         allowed = _ALLOWED.search(message)
         if allowed is not None and re.fullmatch(r"\d+", text):
             yield from (call.with_argument(name, number) for number in re.findall(r"\d+", allowed[1]) if number != text)
@@ -64,3 +66,17 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
         if kind is not None and re.match(_WRITTEN[kind[1]], text):
             yield call.with_argument(name, f"int64[{sizes.batch}]<2")
             yield call.with_argument(name, f"float32[{sizes.batch},{sizes.width}]")
+
+
+def _with_field(text: str, message: str, features: int) -> Iterator[str]:
+    """A graph with the field that the message says it lacks, for each node or for the whole of it."""
+    lacking = _LACKS.search(message)
+    if lacking is None or not text.startswith("Data(") or f"{lacking[1]}=" in text:
+        return
+    usual = _FIELDS.get(lacking[1], "float32[8,{d}]").format(d=features)
+    yield from (f"{text[:-1]}, {lacking[1]}={field})" for field in (usual, f"float32[1,{features}]"))
+
+
+def _entry(key: str, text: str, lines: str) -> str:
+    """The value of a dict's entry: nothing where the line asks whether there is one, `if prompts["box"] is not None`."""
+    return "None" if re.search(rf"\[['\"]{re.escape(key)}['\"]\] is (not )?None", lines) else text

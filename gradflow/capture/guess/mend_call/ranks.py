@@ -58,7 +58,7 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
 
 
 def _of_pattern(failure: Failure) -> int:
-    """How many dimensions a layer that is made of an einops pattern takes: three in "b n (h d) -> b h n d". Such a layer raises a KeyError."""
+    """How many dimensions a layer made of an einops pattern takes: three in "b n (h d) -> b h n d". Such a layer raises a KeyError."""
     pattern = getattr(failure.leaf.layer, "pattern", None) if failure.leaf is not None else None
     if not isinstance(failure.error, KeyError) or not isinstance(pattern, str) or "..." in pattern:
         return 0
