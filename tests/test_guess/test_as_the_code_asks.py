@@ -144,3 +144,19 @@ def test_a_number_for_the_name_of_a_file_closes_no_stream(load: Load) -> None:
     before = [os.fstat(number) for number in (0, 1, 2)]
     find(subjects_of(load(text))[0], Deadline(5))
     assert [os.fstat(number) for number in (0, 1, 2)] == before
+
+
+def test_an_entry_that_the_code_may_do_without_is_none(load: Load) -> None:
+    text = """
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lin = nn.Linear(8, 8)
+
+        def forward(self, x, prompts):
+            x = self.lin(x)
+            if prompts["boxes"] is not None:
+                raise RuntimeError("boxes are not to be had")
+            return x + prompts["shift"]
+    """
+    assert _found(load, text).call.given()["prompts"] == "{'boxes': None, 'shift': float32[2,8]}"

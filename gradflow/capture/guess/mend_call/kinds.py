@@ -41,8 +41,7 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
             yield call.with_argument(name, "{" + ", ".join(f"'{key}': {_entry(key, text, lines)}" for key in dict.fromkeys(keys)) + "}")
         known = re.match(r"\{(.*)\}$", text)
         if isinstance(failure.error, KeyError) and known:
-            first = known[1].split(": ", 1)[1].split(", '")[0]
-            yield call.with_argument(name, "{" + f"{known[1]}, {failure.message}: {_entry(str(failure.error.args[0]), first, lines)}" + "}")
+            yield call.with_argument(name, "{" + f"{known[1]}, {failure.message}: {_further_entry(call, known[1], message, lines)}" + "}")
         fields = [field for field in re.findall(rf"\b{re.escape(name)}\.(\w+)", lines) if field in _FIELDS]
         if fields and "has no attribute" in message:
             missing = _LACKS.findall(message)
@@ -75,6 +74,13 @@ def _with_field(text: str, message: str, features: int) -> Iterator[str]:
         return
     usual = _FIELDS.get(lacking[1], "float32[8,{d}]").format(d=features)
     yield from (f"{text[:-1]}, {lacking[1]}={field})" for field in (usual, f"float32[1,{features}]"))
+
+
+def _further_entry(call: Call, known: str, key: str, lines: str) -> str:
+    """The value of an entry that a dict lacks: as the first of those that it has, else as another argument."""
+    entries = [text for text in re.split(r"(?:^|, )'\w+': ", known) if text and text != "None"]
+    alike = [*entries, *(shape.text for shape in call.tensors().values())]
+    return _entry(key.strip("'\""), alike[0], lines) if alike else "None"
 
 
 def _entry(key: str, text: str, lines: str) -> str:
