@@ -10,7 +10,7 @@ from model_files import Load
 
 from gradflow.capture.guess.attempt import Failure
 from gradflow.capture.guess.mend_init import lengths
-from gradflow.capture.guess.search import Deadline, Found, find
+from gradflow.capture.guess.search import Deadline, Found, Missed, find
 from gradflow.capture.guess.subject import Construction, Subject
 from gradflow.capture.guess.target import subjects_of
 
@@ -465,3 +465,49 @@ def test_keys_that_are_taken_out_of_keywords_handed_on_by_prefix_are_given(load:
             return self.decoder(self.encoder(x))
     """
     assert _built(load, text) == "Net(dim=64, enc_num_tokens=128, enc_max_seq_len=64, dec_num_tokens=128, dec_max_seq_len=64)"
+
+
+def test_a_width_of_one_part_of_a_configuration_follows_what_another_was_made(load: Load) -> None:
+    text = """
+    class PartConfig:
+        def __init__(self, hidden_size=256, projection_dim=256):
+            self.hidden_size, self.projection_dim = hidden_size, projection_dim
+
+        def to_dict(self):
+            return vars(self)
+
+
+    class NetConfig(PartConfig):
+        def __init__(self, text_config=None):
+            self.text_config = PartConfig(**(text_config or {}))
+
+
+    class Net(nn.Module):
+        def __init__(self, config: NetConfig):
+            super().__init__()
+            self.config = config
+            self.first = nn.Linear(8, config.text_config.projection_dim)
+            self.second = nn.Linear(config.text_config.hidden_size, 2)
+
+        def forward(self, x):
+            return self.second(self.first(x))
+    """
+    assert _built(load, text) == "Net(config=NetConfig(text_config={'hidden_size': 64, 'projection_dim': 64}))"
+
+
+def test_a_model_is_left_once_no_input_changes_the_sizes_that_do_not_fit(load: Load) -> None:
+    text = """
+    CALLS = []
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.Linear(8, 24), nn.Linear(16, 2)
+
+        def forward(self, x, y):
+            CALLS.append(x)
+            return self.second(self.first(x) + y.mean())
+    """
+    module = load(textwrap.dedent(text))
+    assert isinstance(find(subjects_of(module)[0], Deadline(20)), Missed)
+    assert len(module.CALLS) < 40

@@ -128,3 +128,7 @@ def _built(load: Load, text: str) -> str:
     found = find(next(subject for subject in subjects_of(load(text)) if subject.name == "Net"), Deadline(10))
     assert isinstance(found, Found), found
     return found.construction.text
+
+
+def test_a_number_of_layers_beside_several_depths_is_left_as_it_is() -> None:
+    assert next(shrunk(Config(depths=[3, 3, 9]))) == {"hidden_size": 64, "num_attention_heads": 4}

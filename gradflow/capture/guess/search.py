@@ -11,7 +11,7 @@ import heapq
 import itertools
 import re
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -33,6 +33,7 @@ from gradflow.capture.guess.mend_init import made_otherwise
 from gradflow.capture.guess.mend_init import mended as mended_constructions
 from gradflow.capture.guess.sizes import sizes_of
 from gradflow.capture.guess.subject import Construction, Subject
+from gradflow.capture.guess.unfit import sizes_that_do_not_fit
 from gradflow.capture.surrogate import floats_in
 
 _TRIES_TO_BUILD, _TRIES_TO_CALL, _PROPOSALS = 60, 60, 8
@@ -50,6 +51,9 @@ _MOST_ELEMENTS, _MOST_WHEN_MENDED = 20_000_000, 5_000_000
 """Numbers in the inputs of one call: more cannot be interrupted in time, and layers make many times as many of them."""
 _MENDS = 24
 """Ways of mending one failure that are tried, the surest first."""
+
+_STUBBORN = 8
+"""Calls of one model that may fail furthest with the same two sizes of a layer: these are its own, and no input changes them."""
 
 _PATIENCE = 3
 """Calls of one model that may be too slow, where no smaller model of the class can be made."""
@@ -287,6 +291,7 @@ def find_call(
     first = furthest = None
     tries = 0
     slow = 0
+    unfit: Counter[object] = Counter()
     while tries < _TRIES_TO_CALL and deadline.left() and (waiter := waiting.pop()) is not None:
         call, origin = waiter
         if (call.options, call.evaluating) in seen or call.elements > (_MOST_WHEN_MENDED if origin else _MOST_ELEMENTS):
@@ -303,6 +308,10 @@ def find_call(
             return Uncalled(failure, failure)
         first = first or failure
         furthest = failure if furthest is None or failure.layers_done > furthest.layers_done else furthest
+        if failure.layers_done == furthest.layers_done and (stuck := sizes_that_do_not_fit(failure)) is not None:
+            unfit[stuck] += 1
+            if unfit[stuck] > _STUBBORN:
+                return Uncalled(first, failure)
         if origin is not None:
             waiting.put(extrapolated(*origin, call, failure.past), call, failure, solved=True)
         waiting.put(mended, call, failure)

@@ -48,10 +48,11 @@ def _fewer_heads(config: Any) -> dict[str, Any]:
 
 
 def _known(config: Any) -> dict[str, Any]:
-    """Its small sizes by the names that are known; what it computes from others is not set."""
+    """Its small sizes by the names that are known; what it computes from others is not set, as a number of layers beside several depths."""
     computed = {name for name in SMALL if isinstance(getattr(type(config), name, None), property)}
     latent = {"head_dim"} if _peek(config, "qk_rope_head_dim") is not None else set()
-    return smaller_sizes({name: _peek(config, name) for name in SMALL if name not in computed | latent})
+    stages = {name for name in SMALL if name.endswith("layers")} if isinstance(_peek(config, "depths"), (tuple, list)) else set()
+    return smaller_sizes({name: _peek(config, name) for name in SMALL if name not in computed | latent | stages})
 
 
 def _smaller(config: Any, smaller: Callable[[Any], dict[str, Any]], depth: int) -> dict[str, Any]:

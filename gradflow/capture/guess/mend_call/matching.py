@@ -17,6 +17,7 @@ PAIRS = (
     r"to be (\d+),? but got (\d+)",
     r"mat1 and mat2 shapes cannot be multiplied \(\d+x(\d+) and (\d+)x\d+\)",
     r"input\.size\(-1\) must be equal to input_size\. Expected (\d+), got (\d+)",
+    r"has size (\d+) for operand \d+ which does not broadcast with previously seen size (\d+)",
     r"[Ee]xpected (\d+)[^\d]+(?:got|received|found)[^\d]+(\d+)",
     r"\((\d+)\)[^\d]+\((\d+)\)",
     r"(\d+) vs\.? (\d+)",
