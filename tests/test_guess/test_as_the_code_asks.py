@@ -160,3 +160,16 @@ def test_an_entry_that_the_code_may_do_without_is_none(load: Load) -> None:
             return x + prompts["shift"]
     """
     assert _found(load, text).call.given()["prompts"] == "{'boxes': None, 'shift': float32[2,8]}"
+
+
+@pytest.mark.parametrize(
+    ("forward", "kind"),
+    [
+        ("if self.kind == 'deep':\n        return self.lin(x)\n    else:\n        raise ValueError('not yet')", "'deep'"),
+        ("if self.kind == 'wide':\n        raise NotImplementedError\n    if self.kind == 'flat':\n        return self.lin(x)", "'flat'"),
+    ],
+)
+def test_a_word_that_the_call_refuses_becomes_another(load: Load, forward: str, kind: str) -> None:
+    text = "class Net(nn.Module):\n  def __init__(self, width, kind='wide'):\n    super().__init__()\n"
+    text += f"    self.lin, self.kind = nn.Linear(width, width), kind\n\n  def forward(self, x):\n    {forward}\n"
+    assert _found(load, text).construction.given()["kind"] == kind

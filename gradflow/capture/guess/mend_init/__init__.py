@@ -68,7 +68,7 @@ def mended(construction: Construction, failure: Failure, subject: Subject) -> It
         yield from rule.mend(construction, failure, subject)
 
 
-AFTER_A_CALL = (proportional, unset, misfits, called_numbers, wrapped)
+AFTER_A_CALL = (guards, proportional, unset, misfits, called_numbers, wrapped)
 
 
 def made_otherwise(construction: Construction, failure: Failure, subject: Subject) -> Iterator[Construction]:

@@ -1,7 +1,7 @@
 """A `raise` or an `assert` stands behind conditions that compare arguments: these are given what they are compared with.
 
 `if depth == 18: ... elif depth == 50: ... else: raise NotImplementedError` wants a depth of 18; `if depth not in BLOCKS: raise ...` one of
-the keys of `BLOCKS`. Reads the file that raised.
+the keys of `BLOCKS`. A word that is refused becomes another that the function knows. Reads the file that raised.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 from gradflow.capture.guess.attempt import Failure, Spot, attempt
 from gradflow.capture.guess.conditions import conditions_at
 from gradflow.capture.guess.expressions import evaluate
+from gradflow.capture.guess.sources import function_at
 from gradflow.capture.guess.subject import Construction, Subject
 
 _MOST_VALUES = 4
@@ -35,10 +36,15 @@ def mend(construction: Construction, failure: Failure, subject: Subject) -> Iter
 
 def _wanted(spot: Spot) -> Iterator[tuple[str, Any]]:
     """(name, value) for what the conditions around the line of the frame are about, the nearest condition first."""
-    for test, holds in conditions_at(spot):
-        for node in ast.walk(test):
-            if isinstance(node, ast.Compare) and len(node.ops) == 1:
-                yield from itertools.islice(_values(node, holds, spot), _MOST_VALUES)
+    compared = [
+        (node, holds)
+        for test, holds in conditions_at(spot)
+        for node in ast.walk(test)
+        if isinstance(node, ast.Compare) and len(node.ops) == 1
+    ]
+    for node, holds in compared:
+        yield from itertools.islice(_values(node, holds, spot), _MOST_VALUES)
+    yield from itertools.islice(_words_instead([node for node, holds in compared if not holds], spot), _MOST_VALUES)
 
 
 def _values(node: ast.Compare, holds: bool, spot: Spot) -> Iterator[tuple[str, Any]]:
@@ -57,6 +63,23 @@ def _values(node: ast.Compare, holds: bool, spot: Spot) -> Iterator[tuple[str, A
     )
     plain = (entry for entry in entries if isinstance(entry, (str, int, float, bool)))
     yield from ((name, entry) for entry in (sorted(plain, key=repr) if isinstance(value, (set, frozenset)) else plain))
+
+
+def _words_instead(unwanted: list[ast.Compare], spot: Spot) -> Iterator[tuple[str, str]]:
+    """In place of words that are refused, `if kind == "a": raise`, the others that the function compares with the same."""
+    refused = [node for node in unwanted if isinstance(node.ops[0], (ast.Eq, ast.In))]
+    words = {word for node in refused for word in _words(node)}
+    about = {ast.dump(node.left): _name(node.left) for node in refused}
+    function = function_at(spot.file, spot.line) if refused else None
+    for node in ast.walk(function) if function is not None else ():
+        if isinstance(node, ast.Compare) and ast.dump(node.left) in about:
+            yield from ((about[ast.dump(node.left)], word) for word in _words(node) if word not in words)
+
+
+def _words(node: ast.Compare) -> list[str]:
+    """What something is compared with, where that is written out."""
+    parts = [part for side in node.comparators for part in ast.walk(side)]
+    return [part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)]
 
 
 def _name(node: ast.expr) -> str:
