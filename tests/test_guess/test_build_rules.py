@@ -642,3 +642,25 @@ def test_a_registry_that_does_not_know_a_model_is_asked_for_a_common_one(load: L
             return self.model(x)
     """
     assert _built(load, text, "Net") == "Net(name='resnet18')"
+
+
+def test_a_width_that_is_called_after_the_model_is_no_model(load: Load) -> None:
+    text = """
+    class Layer(nn.Module):
+        def __init__(self, d_model):
+            super().__init__()
+            self.lin = nn.Linear(d_model, d_model)
+
+        def forward(self, x):
+            return self.lin(x)
+
+
+    class Net(nn.Module):
+        def __init__(self, d_model, tgt_len=None, mem_len=None):
+            super().__init__()
+            self.layer, self.longest = Layer(d_model), tgt_len + mem_len
+
+        def forward(self, x):
+            return self.layer(x)
+    """
+    assert _built(load, text, "Net") == "Net(d_model=64, tgt_len=64, mem_len=64)"

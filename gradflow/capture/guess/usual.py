@@ -58,7 +58,7 @@ _USUAL: tuple[tuple[str, str], ...] = (
         str(LENGTH),
     ),
     (r"^(prediction|forecast|context|history|target)_length$", str(LENGTH)),
-    (r"block_size|context_(length|size|len)|n_(ctx|positions)|seq_?len(gth)?$", str(LENGTH)),
+    (r"block_size|context_(length|size|len)|n_(ctx|positions)|seq_?len(gth)?$|_len(gth)?$", str(LENGTH)),
     (r"^(length|T|n_ctx|max_T|ctx_len|horizon|window_size_seq|pred_len|input_len|input_length|sequence_length)$", str(LENGTH)),
     (r"kernel(_size|size)?$|^k$|^ksize$", "3"),
     (r"stride|dilation|(num_)?groups?$|^padding$|scale_factor$|^scale$|upscale(_factor)?|downsample_ratio", "1"),
@@ -76,7 +76,7 @@ _USUAL: tuple[tuple[str, str], ...] = (
         str(WIDTH),
     ),
     (
-        r"^(dim|dims|d_model|width|hidden|hid|hidden_size|n_embd|n_hid|nhid|ninp|emsize|embed_dim|embedding_dim|n_feat"
+        r"^(dim|dims|size|d_model|width|hidden|hid|hidden_size|n_embd|n_hid|nhid|ninp|emsize|embed_dim|embedding_dim|n_feat"
         r"|nf|ngf|ndf|nz|ch|base_channels|model_channels|d|D|C|F|features|planes|inplanes|in_features|out_features|units"
         r"|n_units|latent|c|embed|state_dim|z_dim|init_features|filters|n_filters|base_dim)$",
         str(WIDTH),

@@ -25,8 +25,9 @@ PLACE = re.compile(r"<([A-Za-z_]\w*)>")
 """A class that has to be built first, by its name in the file."""
 
 _MODEL = re.compile(
-    r"(^|_)(model|net|network|unet|backbone|encoder|decoder|generator|discriminator|transformer|vit|extractor|denoise_fn|denoiser|trunk"
-    r"|module|student|teacher|vae|autoencoder|image_model|text_model|vision_model|cnn|body|core|actor|critic|policy|fn_approx)$"
+    r"^(?!(?:d|n|h|dim|num|hidden|size|width)_?model$)(?:\w*_)?(model|net|network|unet|backbone|encoder|decoder|generator|discriminator"
+    r"|transformer|vit|extractor|denoise_fn|denoiser|trunk|module|student|teacher|vae|autoencoder|image_model|text_model|vision_model|cnn"
+    r"|body|core|actor|critic|policy|fn_approx)$"
 )
 _CLASS = re.compile(
     r"^(?!n_|num_|in_|out_)(?:(\w+_)?(block|unit|cell|layer|bottleneck)(_(class|type|cls|fn|layer|func))?$|base_encoder$|\w+_(class|cls)$)"
