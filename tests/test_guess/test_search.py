@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from model_files import Load
 
-from gradflow.capture.guess.search import Deadline, Found, Missed, find
+from gradflow.capture.guess.attempt import Failure
+from gradflow.capture.guess.call import Call
+from gradflow.capture.guess.search import Deadline, Found, Missed, _Line, find
 from gradflow.capture.guess.target import subject_of, subjects_of
 
 NET = """
@@ -67,3 +69,14 @@ def test_what_cannot_be_built_says_why(load: Load) -> None:
 @pytest.mark.parametrize("name", ["nothing", "torch"])
 def test_a_name_that_is_no_class_is_no_subject(load: Load, name: str) -> None:
     assert subject_of(load(NET), name) is None
+
+
+def test_what_became_of_the_most_trusted_call_has_its_turn_where_another_got_further() -> None:
+    trusted, other = Call((("x", "float32[2,8]"),)), Call((("x", "float32[2,3,32,32]"),))
+    line = _Line([trusted, other])
+    for call, done in ((trusted, 0), (other, 5)):
+        assert line.pop() == (call, None)
+        mended = [call.with_argument("x", f"float32[{number}]") for number in range(1 + done, 5 + done)]
+        line.put(mended, call, Failure(RuntimeError("no"), (), layers_done=done))
+    popped = [waiter[0].text for _ in range(6) if (waiter := line.pop()) is not None]
+    assert popped == [f"x=float32[{number}]" for number in (6, 7, 8, 1, 9, 1)]

@@ -151,3 +151,9 @@ def test_a_shape_that_a_message_expects_is_given(load: Load) -> None:
     message = "shape mismatch: expected (2, 3, 40, 40), got {list(x.shape)}."
     forward = f"if x.shape[2:] != (40, 40):\n    raise ValueError(f'{message}')\nreturn self.conv(x)"
     assert _called(load, layers, "x", forward) == "x=float32[2,3,40,40]"
+
+
+def test_an_argument_is_known_where_it_goes_by_another_name(load: Load) -> None:
+    layers = "self.one, self.two = nn.Linear(64, 8), nn.Linear(32, 8); self.both = lambda x, y: self.one(x) + self.two(y)"
+    failure, sizes, model = _failed(load, layers, "a, b", "return self.both(a, b)", TWO)
+    assert next(mended(TWO, failure, model, sizes)).text == "a=float32[2,16,64], b=float32[2,16,32]"  # type: ignore[arg-type]

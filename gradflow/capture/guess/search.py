@@ -58,6 +58,9 @@ _STUBBORN = 8
 _PATIENCE = 3
 """Calls of one model that may be too slow, where no smaller model of the class can be made."""
 
+_TURN = 4
+"""One of so many calls comes from the most trusted of those proposed."""
+
 _OTHERWISE = 6
 """Models of one class that may be built otherwise, because no call of them was found."""
 
@@ -68,6 +71,8 @@ _WANTS_GRADIENTS = re.compile(r"requires? grad|requires_grad|grad_fn|no_grad|gra
 T = TypeVar("T")
 _Origin = tuple[Call, Past]
 """A call and how it failed."""
+_Waiter = tuple[tuple[int, int, int, int], Call, _Origin]
+"""A call with its rank, and what it was mended from."""
 Place = tuple[str, str, int, int]
 
 
@@ -333,11 +338,18 @@ def _few(mended: Iterable[T]) -> list[T]:
 
 class _Line:
     """The calls that wait to be tried: those proposed first, as they are, then those mended from a try that got further through the model,
-    then from one that failed at a new place, then in the order of their rules."""
+    then from one that failed at a new place, then in the order of their rules.
+
+    How far a call got is no measure where its sizes are wrong altogether: every fourth is the next of those that the most trusted of the
+    proposed calls became.
+    """
 
     def __init__(self, proposed: Iterable[Call]) -> None:
         self._proposed = iter(proposed)
-        self._waiting: list[tuple[tuple[int, int, int, int], Call, _Origin]] = []
+        self._waiting: list[_Waiter] = []
+        self._trusted: list[_Waiter] = []
+        self._of_the_first: set[Call] = set()
+        self._turns = itertools.cycle([*[False] * (_TURN - 1), True])
         self._places: set[Place] = set()
         self._failures = 0
 
@@ -345,8 +357,10 @@ class _Line:
         """The next one and what it was mended from, None where none is left."""
         proposed = next(self._proposed, None)
         if proposed is not None:
+            self._of_the_first = self._of_the_first or {proposed}
             return proposed, None
-        return heapq.heappop(self._waiting)[1:] if self._waiting else None
+        line = self._trusted if next(self._turns) and self._trusted else self._waiting
+        return heapq.heappop(line)[1:] if line else None
 
     def put(self, mended: Iterable[Call], failed: Call, failure: Failure, *, solved: bool = False) -> None:
         """What is `solved` comes as if it were from a new place, and leaves the place new for what else is mended there."""
@@ -354,7 +368,11 @@ class _Line:
         seen = failure.place in self._places and not solved
         for number, call in enumerate(_few(mended)):
             # no two entries have the same rank, so that calls are never compared
-            heapq.heappush(self._waiting, ((-failure.layers_done, int(seen), -self._failures, number), call, (failed, failure.past)))
+            waiter = ((-failure.layers_done, int(seen), -self._failures, number), call, (failed, failure.past))
+            heapq.heappush(self._waiting, waiter)
+            if failed in self._of_the_first:
+                self._of_the_first.add(call)
+                heapq.heappush(self._trusted, waiter)
         if not solved:
             self._places.add(failure.place)
 

@@ -28,7 +28,8 @@ def propose(model: torch.nn.Module, construction: Construction, subject: Subject
     known = stated(model, construction, ("label_len",)) or past // 2
     wide = stated(model, construction, ("enc_in", "n_series", "in_channels", "c_in")) or 7
     wide_out = stated(model, construction, ("dec_in",)) or wide
-    marks = _MARKS.get(construction.given().get("freq", "'h'").strip("'"), 4)
+    frequency = next((text for name, text in construction.given().items() if name.rpartition(".")[2] == "freq"), "'h'")
+    marks = _MARKS.get(frequency.strip("'"), 4)
     texts = {
         "x_enc": f"float32[{BATCH},{past},{wide}]",
         "x_mark_enc": f"float32[{BATCH},{past},{marks}]==1",

@@ -68,15 +68,16 @@ def split_sizes(message: str) -> tuple[int, int] | None:
 
 
 def _long_enough(call: Call, failure: Failure) -> Iterator[Call]:
-    """A dimension that is indexed beyond its end, long enough for the index."""
+    """A dimension that is indexed beyond its end, long enough for the index, in one argument and then in all that are as long there."""
     beyond = re.search(r"index (\d+) is out of bounds for dimension (\d+) with size (\d+)", failure.message)
     if beyond is None:
         return
     index, place, size = (int(number) for number in beyond.groups())
-    for name, shape in call.tensors().items():
-        for at in (place, place + 1):
-            if at < len(shape.sizes) and shape.sizes[at] == size:
-                yield call.with_argument(name, shape.with_size(at, index + 1).text)
+    for at in (place, place + 1):
+        short = {name: shape for name, shape in call.tensors().items() if at < len(shape.sizes) and shape.sizes[at] == size}
+        longer = {name: shape.with_size(at, index + 1).text for name, shape in short.items()}
+        yield from (call.with_argument(name, text) for name, text in longer.items())
+        yield from (call.with_arguments(longer),) if len(longer) > 1 else ()
 
 
 def _equal_shapes(call: Call, failure: Failure) -> Iterator[Call]:

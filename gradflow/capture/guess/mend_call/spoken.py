@@ -6,6 +6,8 @@ import ast
 import re
 from collections.abc import Iterator
 
+import torch
+
 from gradflow.capture.guess.attempt import Failure
 from gradflow.capture.guess.call import Call, Shape
 from gradflow.capture.guess.sources import function_at
@@ -14,14 +16,24 @@ _WORD = re.compile(r"[A-Za-z_]\w*")
 
 
 def spoken_arguments(call: Call, failure: Failure) -> list[str]:
-    """Those whose tensor the running layer was given, then those named in the message, then those in the failing lines, then those that
-    the names in the failing line of `forward` were computed from."""
+    """Those that the failing line was handed themselves, then those as large as what the running layer was given, then those named in the
+    message, then those in the failing lines, then those that the names in the failing line of `forward` were computed from."""
     by_layer = [name for name, shape in call.tensors().items() if failure.leaf is not None and shape.sizes in failure.leaf.shapes]
     words = _WORD.findall(failure.message) + [word for spot in reversed(failure.spots) for word in _WORD.findall(spot.text)]
     given = [name for name, _ in call.arguments]
     named = [word for word in words if word in given]
     ordered = dict.fromkeys([*named, *_behind(failure, given), *given])
-    return sorted(ordered, key=lambda name: name not in by_layer)
+    handed = _handed(failure, given)
+    return sorted(ordered, key=lambda name: (name not in handed, name not in by_layer))
+
+
+def _handed(failure: Failure, given: list[str]) -> set[str]:
+    """The arguments that are the very tensors that the failing line names, by whatever name they have come to it."""
+    if not failure.own or len(failure.spots) < 2:
+        return set()
+    last = failure.spots[-1]
+    named = [last.variables[word] for word in dict.fromkeys(_WORD.findall(last.text)) if isinstance(last.variables.get(word), torch.Tensor)]
+    return {name for name in given if any(value is failure.own[0].variables.get(name) for value in named)}
 
 
 def _behind(failure: Failure, given: list[str]) -> Iterator[str]:
