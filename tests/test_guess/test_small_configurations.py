@@ -132,3 +132,26 @@ def _built(load: Load, text: str) -> str:
 
 def test_a_number_of_layers_beside_several_depths_is_left_as_it_is() -> None:
     assert next(shrunk(Config(depths=[3, 3, 9]))) == {"hidden_size": 64, "num_attention_heads": 4}
+
+
+def test_a_field_that_a_configuration_lacks_is_given(load: Load) -> None:
+    text = """
+class NetConfig:
+    def __init__(self, width=64, **more):
+        self.width = width
+        self.__dict__.update(more)
+
+
+class Net(nn.Module):
+    def __init__(self, config: NetConfig):
+        super().__init__()
+        self.lin = nn.Linear(config.width, config.shared_expert_size * config.rank_of_it)
+
+    def forward(self, x):
+        return self.lin(x)
+"""
+    assert "rank_of_it=2" in _built(load, text)
+
+
+def test_experts_that_are_few_are_one_group() -> None:
+    assert next(shrunk(Config(n_routed_experts=64, n_group=8, topk_group=4)))["n_group"] == 1

@@ -88,3 +88,19 @@ def test_widths_are_made_smaller_in_proportion_where_equal_ones_do_not_do(load: 
             return x
     """
     assert _found(load, text).construction.text == "Net(widths=(32, 64, 128))"
+
+
+def test_a_mask_that_selects_patches_selects_some_of_as_many_as_there_are(load: Load) -> None:
+    text = """
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.lin = nn.Conv2d(3, 8, 4, 4), nn.Linear(8, 8)
+
+        def forward(self, pixel_values, patch_mask):
+            patches = self.conv(pixel_values).flatten(2).transpose(1, 2)
+            seen = patches[~patch_mask].reshape(len(patches), -1, 8)
+            return self.lin(seen), self.lin(patches[patch_mask].reshape(len(patches), -1, 8))
+    """
+    called = _found(load, text).call.text
+    assert called == "pixel_values=float32[1,3,32,32], patch_mask=bool[1,64]"

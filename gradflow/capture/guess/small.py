@@ -24,6 +24,7 @@ SMALL: dict[str, int] = {
     "vocab_size": 128, "max_position_embeddings": 64, "n_positions": 64, "block_size": 64, "context_length": 64, "image_size": 32,
     "patch_size": 8, "num_tokens": 128, "min_size": 64, "max_size": 128,
     "num_experts": 4, "num_local_experts": 4, "n_routed_experts": 4, "num_experts_per_tok": 2,
+    "n_group": 1, "topk_group": 1, "num_expert_group": 1,
 }  # fmt: skip
 """What a size of that name is made, where it is larger."""
 

@@ -1,4 +1,4 @@
-"""An argument, or a field of a configuration, is None where a number is needed: it gets the usual value of its name."""
+"""An argument, or a field of a configuration, is None or missing where a number is needed: it gets the usual value of its name."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from gradflow.capture.guess.subject import Construction, Subject, parameters_of
 from gradflow.capture.guess.usual import annotation_of, tells_something, usual_value
 
 _NONE = re.compile(r"NoneType|\bNone\b")
+_LACKS = re.compile(r"'(\w+)' object has no attribute '(\w+)'")
 UNSET = re.compile(r"(must|has to|have to|needs? to|should|please) (be )?(define|specif|provide|set|given|pass|suppl)", re.IGNORECASE)
 """A message that asks for an argument."""
 _ABOVE = 20
@@ -31,7 +32,8 @@ _DEPTHS = ("num_hidden_layers", "num_layers", "n_layer", "n_layers", "depth")
 
 def mend(construction: Construction, failure: Failure, subject: Subject) -> Iterator[Construction]:
     """Those that the failing line reads, together; where there are none, those of the line that called it, and so on outwards."""
-    if not _NONE.search(failure.message) and not UNSET.search(failure.message) and not any(map(_refused, failure.own[-1:])):
+    wants = any(said.search(failure.message) for said in (_NONE, _LACKS, UNSET))
+    if not wants and not any(map(_refused, failure.own[-1:])):
         return
     yield from _arguments(construction, failure, subject)
     yield from _one_a_layer(construction, failure)
@@ -42,7 +44,7 @@ def mend(construction: Construction, failure: Failure, subject: Subject) -> Iter
         reads += [*_of_the_same_name(spot, failure.message), *_kept_as_another(spot)]
         for owner, name in dict.fromkeys(reads):
             held = _held(spot, owner)
-            path = path_of(construction, held, failure) if _is_unset(held, name) else ""
+            path = path_of(construction, held, failure) if _is_unset(held, name) or _lacks(failure, held, name) else ""
             mended = mended.with_argument(f"{path}.{name}", usual_value(name)) if path else mended
         if mended != construction:
             yield mended
@@ -92,8 +94,9 @@ def _of_the_same_name(spot: Spot, message: str) -> list[tuple[str, str]]:
     own = getattr(spot.variables.get("self"), "__dict__", {})
     words = [word for word in dict.fromkeys(_WORD.findall(spot.text)) if {**own, **spot.variables}.get(word, word) is None]
     asked = _WORD.findall(message) if UNSET.search(message) else []
-    holders = [owner for owner, held in spot.variables.items() if hasattr(held, "__dict__") and owner != "self"]
-    return [(owner, word) for word in (*words, *asked) for owner in holders]
+    holders = {owner: held for owner, held in spot.variables.items() if hasattr(held, "__dict__") and owner != "self"}
+    same = [(owner, word) for word in words for owner, held in holders.items() if word in vars(held)]
+    return [*same, *((owner, word) for word in asked for owner in holders)]
 
 
 def _refused(spot: Spot) -> list[tuple[str, str]]:
@@ -150,10 +153,17 @@ def _held(spot: Spot, owner: str) -> Any:
 
 
 def _is_unset(held: Any, name: str) -> bool:
+    """Whether the field is None and its name tells what it may be."""
     if held is None or isinstance(held, (torch.nn.Module, type)) or not tells_something(name):
         return False
     value, failure = attempt(lambda: getattr(held, name, None), 1.0)
     return failure is None and value is None
+
+
+def _lacks(failure: Failure, held: Any, name: str) -> bool:
+    """Whether the error says that there is no such field; one that is a configuration itself cannot be given."""
+    missing = _LACKS.search(failure.message)
+    return missing is not None and missing.groups() == (type(held).__name__, name) and not name.endswith("_config")
 
 
 def path_of(construction: Construction, held: Any, failure: Failure) -> str:
