@@ -329,3 +329,11 @@ def test_a_graph_gets_the_fields_that_it_lacks(load: Load) -> None:
     layers = "self.lin = nn.Linear(64, 4); self.add = lambda graph: graph.charge"
     called = _called(load, "return self.lin(data.x[data.edge_index[0]]) + self.add(data).sum()", layers, "data")
     assert called == "data=Data(x=float32[8,64], edge_index=int64[2,12]<8, batch=int64[8]<1, charge=float32[8,64])"
+
+
+def test_two_pictures_that_are_too_small_grow_together(load: Load) -> None:
+    forward = "assert first.shape == second.shape and first.shape[-1] > 99, 'at least 100'\nreturn self.conv(first - second)"
+    assert (
+        _called(load, forward, "self.conv = nn.Conv2d(3, 4, 3)", "first, second")
+        == "first=float32[2,3,100,100], second=float32[2,3,100,100]"
+    )

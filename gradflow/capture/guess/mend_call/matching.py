@@ -21,6 +21,7 @@ PAIRS = (
     r"[Ee]xpected (\d+)[^\d]+(?:got|received|found)[^\d]+(\d+)",
     r"\((\d+)\)[^\d]+\((\d+)\)",
     r"(\d+) vs\.? (\d+)",
+    r"= ?(\d+) and \D{1,40}= ?(\d+)",
     r"(\d+) (?:!=|and|to|but) (\d+)",
     r"(\d+)\D{1,40}\bbut\b\D{1,40}(\d+)",
 )

@@ -57,7 +57,16 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
         for new in dict.fromkeys(number for number in sides if number != side and 4 <= number <= 1024):
             if (_SMALL.search(failure.message) and new < side) or (rank == 3 and new > _SOLID_SIDE):
                 continue
-            yield call.with_argument(name, Shape(shape.dtype, (*shape.sizes[:-rank], *(new,) * rank), shape.rest).text)
+            larger = (*shape.sizes[:-rank], *(new,) * rank)
+            yield from _together(call, shape, larger)
+            yield call.with_argument(name, Shape(shape.dtype, larger, shape.rest).text)
+
+
+def _together(call: Call, shape: Shape, larger: tuple[int, ...]) -> Iterator[Call]:
+    """The call with all pictures of these sizes in the new ones, as two frames of a video have the same; nothing where there is one."""
+    alike = {name: other for name, other in call.tensors().items() if other.sizes == shape.sizes and len(other.sizes) > 3}
+    if len(alike) > 1:
+        yield call.with_arguments({name: Shape(other.dtype, larger, other.rest).text for name, other in alike.items()})
 
 
 def _as_the_kernel(call: Call, failure: Failure) -> Iterator[Call]:
