@@ -11,7 +11,7 @@ from model_files import Load
 from gradflow.capture.guess.compared import compared_words
 from gradflow.capture.guess.made import Made
 from gradflow.capture.guess.ranking import rank_classes
-from gradflow.capture.guess.search import Deadline, Found, find
+from gradflow.capture.guess.search import Deadline, Found, build, find
 from gradflow.capture.guess.target import subjects_of
 from gradflow.capture.guess.usual import usual_value
 
@@ -173,3 +173,22 @@ def test_a_word_that_the_call_refuses_becomes_another(load: Load, forward: str, 
     text = "class Net(nn.Module):\n  def __init__(self, width, kind='wide'):\n    super().__init__()\n"
     text += f"    self.lin, self.kind = nn.Linear(width, width), kind\n\n  def forward(self, x):\n    {forward}\n"
     assert _found(load, text).construction.given()["kind"] == kind
+
+
+def test_arguments_that_one_line_does_the_same_with_are_mended_together(load: Load) -> None:
+    text = """
+    class Net(nn.Module):
+        def __init__(self, first, second, third, fourth):
+            super().__init__()
+            one, two, three, four = first[-1], second[-1], third[-1], fourth[-1]
+            self.lin = nn.Linear(one, one)
+
+        def forward(self, x):
+            return self.lin(x)
+    """
+    tried = list(build(subjects_of(load(text))[0], Deadline(10)))
+    assert tried[0][0].text == "Net(first=(2, 2), second=(2, 2), third=(2, 2), fourth=(2, 2))"
+
+
+def test_several_dims_of_a_part_are_a_list() -> None:
+    assert [usual_value(name) for name in ("dims_encoder", "dim_y", "dim_head")] == ["[64, 64]", "64", "16"]

@@ -31,7 +31,7 @@ def blamed_arguments(construction: Construction, failure: Failure) -> list[str]:
     ]
     nested = {last: name for last, name in fields.items() if "." in name}
     inner = [nested[word] for spot in reversed(failure.spots) for word in _WORD.findall(spot.text) if word in nested]
-    used = [name for name in written if _is_used_so(name, failure)]
+    used = [name for name in written if is_used_so(name, failure)]
     blamed = list(dict.fromkeys([*spoken, *used, *inner, *written]))
     return [name for name in blamed if _is_of_the_kind(given[name], failure.message)] or blamed
 
@@ -46,7 +46,7 @@ _USES = (
 """What a line does with the value that an error complains of."""
 
 
-def _is_used_so(name: str, failure: Failure) -> bool:
+def is_used_so(name: str, failure: Failure) -> bool:
     """Whether the innermost line that names the argument does with it what the error says cannot be done."""
     text = next((spot.text for spot in reversed(failure.spots) if re.search(rf"\b{name}\b", spot.text)), "")
     return any(re.search(said, failure.message) and re.search(use.format(name), text) for said, use in _USES)

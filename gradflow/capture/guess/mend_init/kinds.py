@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from gradflow.capture.guess.attempt import Failure
-from gradflow.capture.guess.mend_init.blamed import blamed_arguments
+from gradflow.capture.guess.mend_init.blamed import blamed_arguments, is_used_so
 from gradflow.capture.guess.subject import Construction, Subject
 
 _KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -24,20 +24,26 @@ _KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
      ("64", "2", "0.5", "({0}, {0})")),
 )  # fmt: skip
 
-_MOST = 4
+_MOST, _TOGETHER = 4, 2
 _ONE = re.compile(r"[\w.']+")
 _HOLDS_FIELDS = re.compile(r"[A-Z]\w*\(|\{")
 """A configuration: only its fields are changed."""
 
 
 def mend(construction: Construction, failure: Failure, subject: Subject) -> Iterator[Construction]:
-    """Each blamed argument, as each kind that the message may mean."""
+    """Each blamed argument, as each kind that the message may mean; several that the line does the same with, together first."""
     given = construction.given()
     for pattern, kinds in _KINDS:
         if not re.search(pattern, failure.message):
             continue
         blamed = [name for name in blamed_arguments(construction, failure) if not _HOLDS_FIELDS.match(given[name])]
         ones = {name: next(iter(_ONE.findall(given[name])), "2") for name in blamed}
+        alike = [name for name in blamed[:_MOST] if is_used_so(name, failure)]
+        for kind in kinds[:_TOGETHER] if len(alike) > 1 else ():
+            together = construction
+            for name in alike:
+                together = together.with_argument(name, kind.format(ones[name]))
+            yield together
         for kind, name in itertools.product(kinds, blamed[:_MOST]):
             text = kind.format(ones[name])
             if text != given[name]:
