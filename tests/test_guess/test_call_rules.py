@@ -337,3 +337,10 @@ def test_two_pictures_that_are_too_small_grow_together(load: Load) -> None:
         _called(load, forward, "self.conv = nn.Conv2d(3, 4, 3)", "first, second")
         == "first=float32[2,3,100,100], second=float32[2,3,100,100]"
     )
+
+
+@pytest.mark.parametrize(
+    "condition", ["assert x.ndim == 5 or x.ndim == 6", "assert x.dim() == 5", "if x.dim() != 5:\n    raise ValueError"]
+)
+def test_dimensions_are_as_many_as_a_condition_asks_for_that_fails_without_a_word(load: Load, condition: str) -> None:
+    assert _called(load, f"{condition}\nreturn self.lin(x)") == "x=float32[2,3,4,32,64]"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 
@@ -9,6 +10,7 @@ import torch
 
 from gradflow.capture.guess.attempt import Failure
 from gradflow.capture.guess.call import Call, Shape
+from gradflow.capture.guess.conditions import conditions_at
 from gradflow.capture.guess.inputs.described import listed_dimensions
 from gradflow.capture.guess.inputs.dimensions import sizes_of_words
 from gradflow.capture.guess.mend_call.spoken import spoken_tensors
@@ -24,6 +26,7 @@ _EXPECTED = (
     r"(\d)-?[dD][- ]array",
     r"(\d) dimensions",
     r"ndim[^\d]{1,12}(\d)",
+    r"dim\(\) [!=]= (\d)",
     r"number of subscripts in the equation \((\d)\) does not match",
     r"number of sizes provided \((\d)\) must be greater",
 )
@@ -34,7 +37,7 @@ _MOST, _MOST_WHOLE = 5, 3
 
 def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> Iterator[Call]:
     """The spoken tensors with the number of dimensions that the message expects; without one, with one more or one less."""
-    message = failure.message
+    message = failure.message or _stated(failure)
     expected = _of_pattern(failure) or next((int(match[1]) for pattern in _EXPECTED if (match := re.search(pattern, message))), 0)
     if not expected and not re.search(
         r"[Dd]imension|index out of range|ax[ei]s|einops|too many values|not enough values|shape|dim|perm|unpack|transpose|be at least",
@@ -55,6 +58,11 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
                 for sized in _with_rank(shape, rank, sizes):
                     yield call.with_argument(name, Shape(shape.dtype, sized, shape.rest).text)
                     yield from _together(call, shape, sized)
+
+
+def _stated(failure: Failure) -> str:
+    """The conditions that failed without a word: `assert x.ndim == 4`."""
+    return " ".join(ast.unparse(test) for spot in failure.own[-1:] for test, _ in conditions_at(spot))
 
 
 def _of_pattern(failure: Failure) -> int:
