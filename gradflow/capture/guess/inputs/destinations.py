@@ -13,7 +13,7 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -43,11 +43,15 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """`layer`: what takes the argument first, None where only its `dimensions` are read, names or numbers as text. `steps` come before."""
+    """`layer`: what takes the argument first, None where only its `dimensions` are read, names or numbers as text. `steps` come before.
+
+    `of_one_rank`: this is what the code does with a tensor of so many dimensions, and it takes another number of them too.
+    """
 
     layer: nn.Module | None = None
     dimensions: tuple[str, ...] = ()
     steps: tuple[Step, ...] = ()
+    of_one_rank: bool = False
 
     def after(self, steps: tuple[Step, ...]) -> Destination:
         """The same, with what came before the way there."""
@@ -61,16 +65,21 @@ def destination(model: nn.Module, argument: str) -> Destination | None:
 
 def _in_function(owner: nn.Module, function: Callable[..., Any], argument: str, depth: int) -> Destination | None:
     tree = definition_of(inspect.unwrap(getattr(function, "__func__", function)))
-    return _Walk(owner, argument, depth).body(tree.body) if isinstance(tree, ast.FunctionDef) and depth < _DEEPEST else None
+    if not isinstance(tree, ast.FunctionDef) or depth >= _DEEPEST:
+        return None
+    walk = _Walk(owner, argument, depth, {} if depth else _switches(tree))
+    return walk.body(tree.body) or (replace(walk.of_one_rank, of_one_rank=True) if walk.of_one_rank is not None else None)
 
 
 class _Walk:
     """One function, statement by statement, for one of its arguments."""
 
-    def __init__(self, owner: nn.Module, argument: str, depth: int) -> None:
-        self.owner, self.depth = owner, depth
+    def __init__(self, owner: nn.Module, argument: str, depth: int, switches: Mapping[str, bool]) -> None:
+        self.owner, self.depth, self.switches = owner, depth, switches
         self.names: dict[str, tuple[Step, ...]] = {argument: ()}
         self.locals: dict[str, ast.expr] = {}
+        self.of_one_rank: Destination | None = None
+        """What the code does only with a tensor of so many dimensions, which it may take with others too."""
 
     def body(self, statements: list[ast.stmt]) -> Destination | None:
         for statement in statements:
@@ -81,6 +90,13 @@ class _Walk:
 
     def statement(self, statement: ast.stmt) -> Destination | None:
         match statement:
+            case ast.If(test=test) if self.asks_rank(test):
+                before = dict(self.names), dict(self.locals)
+                self.of_one_rank = self.of_one_rank or next(
+                    (found for part in (statement.body, statement.orelse) if (found := self.body(part))), None
+                )
+                self.names, self.locals = before
+                return None
             case ast.If(test=test, body=body, orelse=orelse):
                 taken = self.known(test)
                 parts = (body,) if taken else (orelse,) if taken is False else (body, orelse)
@@ -216,9 +232,25 @@ class _Walk:
                 return self.value(first)
         return None
 
+    def asks_rank(self, test: ast.expr) -> bool:
+        """Whether a test is about the number of dimensions of the argument: `x.ndim == 2`, `x.dim() == 2`, `len(x.shape) == 2`."""
+        for node in ast.walk(test):
+            match node:
+                case ast.Attribute(value=tensor, attr="ndim") | ast.Call(func=ast.Attribute(value=tensor, attr="dim"), args=[]):
+                    pass
+                case ast.Call(func=ast.Name(id="len"), args=[ast.Attribute(value=tensor, attr="shape")]):
+                    pass
+                case _:
+                    continue
+            if self.way(tensor) is not None:
+                return True
+        return False
+
     def known(self, test: ast.expr) -> bool | None:
         """What a test on the model's own attributes comes to, None where it asks for something else."""
         match test:
+            case ast.Name(id=name) if name in self.switches and name not in self.locals:
+                return self.switches[name]
             case ast.UnaryOp(op=ast.Not(), operand=inner):
                 known = self.known(inner)
                 return None if known is None else not known
@@ -234,6 +266,16 @@ class _Walk:
             case ast.Compare(left=ast.Name(id=name), ops=[ast.Is() | ast.IsNot() as how], comparators=[ast.Constant(value=None)]):
                 return isinstance(how, ast.IsNot) if name in self.names else None
         return None
+
+
+def _switches(function: ast.FunctionDef) -> dict[str, bool]:
+    """The arguments of the model's own `forward` that are on or off by default, which a guessed call leaves as they are."""
+    plain, named = function.args, function.args.kwonlyargs
+    given = [
+        *zip((*plain.posonlyargs, *plain.args)[-len(plain.defaults) :], plain.defaults, strict=False),
+        *zip(named, plain.kw_defaults, strict=True),
+    ]
+    return {entry.arg: value.value for entry, value in given if isinstance(value, ast.Constant) and isinstance(value.value, bool)}
 
 
 def normalized_width(layer: nn.Module) -> int:

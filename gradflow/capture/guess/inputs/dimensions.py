@@ -12,7 +12,7 @@ from gradflow.capture.guess.call import Call, Shape, shape_of
 from gradflow.capture.guess.first_layer import input_of, input_of_first_layer
 from gradflow.capture.guess.inputs.described import described
 from gradflow.capture.guess.inputs.destinations import Destination, destination, normalized_width, undone
-from gradflow.capture.guess.inputs.usual_inputs import asked, usual_input
+from gradflow.capture.guess.inputs.usual_inputs import LISTED, as_annotated, asked, usual_input
 from gradflow.capture.guess.sizes import Sizes, sizes_of
 from gradflow.capture.guess.subject import Construction, Subject, parameters_of
 from gradflow.capture.guess.usual import annotation_of
@@ -39,7 +39,8 @@ def propose(model: torch.nn.Module, construction: Construction, subject: Subject
     if not read:
         return
     first = input_of_first_layer(model, sizes)
-    others = {name: usual_input(name, annotation_of(parameters[name]), sizes) or first for name in names}
+    kinds = {name: annotation_of(parameters[name]) for name in names}
+    others = {name: usual_input(name, kind, sizes) or as_annotated(first, kind, sizes) for name, kind in kinds.items()}
     yield Call(tuple((name, read.get(name) or others[name]) for name in names), "what its code reads from the arguments")
 
 
@@ -53,9 +54,11 @@ def dimensions_of(model: torch.nn.Module, name: str, annotation: str, sizes: Siz
     """The text of an argument, empty where the source does not tell its dimensions."""
     usual = usual_input(name, annotation, sizes)
     shape = shape_of(usual)
-    if usual and shape is None:
+    if (usual and shape is None) or LISTED.search(annotation):
         return ""  # it is no single tensor
     found = destination(model, name)
+    if found is not None and found.of_one_rank and shape is not None:
+        return ""  # its name tells more
     words = described(model, name, annotation)
     if found is not None and found.layer is not None:
         taken = _taken(found, shape, words, sizes)

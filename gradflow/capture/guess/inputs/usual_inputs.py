@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import torch
 
-from gradflow.capture.guess.call import Call
+from gradflow.capture.guess.call import Call, shape_of
 from gradflow.capture.guess.first_layer import input_of_first_layer
 from gradflow.capture.guess.sizes import Sizes, node_features, sizes_of
 from gradflow.capture.guess.subject import Construction, Subject, parameters_of, required
@@ -58,6 +58,9 @@ _USUAL: tuple[tuple[str, str], ...] = (
     (r"^(points?|pointcloud|point_cloud|pc|xyz|pos|coords?)$", "float32[{b},3,64]"),
 )  # fmt: skip
 
+LISTED = re.compile(r"(list|List|Sequence)\[(torch\.(_VariableFunctionsClass\.)?)?[Tt]ensor")
+"""Annotations of lists of tensors, those of `list[torch.tensor]` too, which means the function and not the class."""
+
 NO_TENSOR = re.compile(r"past_key_value|cache|return_|output_|use_|^kwargs$|_state$|interpolate|mode$")
 """Names of optional arguments that are switches, or the state of an earlier call."""
 
@@ -70,10 +73,7 @@ def propose(model: torch.nn.Module, construction: Construction, subject: Subject
     first = input_of_first_layer(model, sizes)
     by_name = {name: text for name in names if (text := usual_input(name, annotation_of(parameters[name]), sizes))}
     rule = "names of the arguments"
-    given = tuple(
-        (name, by_name.get(name) or (first if index == 0 else _second(name, parameters[name], first, sizes)))
-        for index, name in enumerate(names)
-    )
+    given = tuple((name, by_name.get(name) or as_annotated(first, annotation_of(parameters[name]), sizes)) for name in names)
     yield Call(_as_graph(given, sizes, model), rule)
     if names and names[0] in by_name:
         yield Call(((names[0], first), *given[1:]), "what the first layer takes")
@@ -98,15 +98,20 @@ def usual_input(name: str, annotation: str, sizes: Sizes) -> str:
         return str([[picture] if re.search(r"(list|List)\[(list|List)\[", annotation) else picture] * sizes.batch)
     if annotation in ("int", "float", "bool", "str"):
         return {"int": "1", "float": "0.5", "bool": "False", "str": "''"}[annotation]
-    listed = re.search(r"(list|List|Sequence)\[(torch\.)?Tensor", annotation) is not None
+    if re.match(r"(list|List|Sequence)\[(int|float)\]", annotation):
+        return "(0.5, 0.5)" if "float" in annotation else "(1, 1)"
     for pattern, text in _USUAL:
         if re.search(pattern, name):
-            one = text.format(**fill)
-            if listed:
-                shape = one.replace(f"[{sizes.batch},", "[", 1)
-                return f"[{shape}, {shape}]"
-            return one
+            return as_annotated(text.format(**fill), annotation, sizes)
     return ""
+
+
+def as_annotated(text: str, annotation: str, sizes: Sizes) -> str:
+    """The tensor of a batch as a list of its examples, where the annotation asks for a list; else as it is."""
+    if not LISTED.search(annotation) or shape_of(text) is None:
+        return text
+    example = text.replace(f"[{sizes.batch},", "[", 1)
+    return f"[{example}, {example}]"
 
 
 def asked(model: torch.nn.Module, parameters: dict[str, inspect.Parameter]) -> list[inspect.Parameter]:
@@ -119,10 +124,6 @@ def asked(model: torch.nn.Module, parameters: dict[str, inspect.Parameter]) -> l
     chosen = [parameters[name] for name in dict.fromkeys(usual) if isinstance(name, str) and name in parameters][:1]
     positional = [entry for entry in parameters.values() if entry.kind.name.startswith("POSITIONAL")]
     return chosen or positional[:1]
-
-
-def _second(name: str, entry: inspect.Parameter, first: str, sizes: Sizes) -> str:
-    return usual_input(name, annotation_of(entry), sizes) or first
 
 
 def _as_graph(given: tuple[tuple[str, str], ...], sizes: Sizes, model: torch.nn.Module) -> tuple[tuple[str, str], ...]:

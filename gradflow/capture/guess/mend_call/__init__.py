@@ -33,6 +33,7 @@ from gradflow.capture.guess.mend_call import (
     slow,
     spatial,
 )
+from gradflow.capture.guess.mend_call.examples import as_lists, one_of_each
 from gradflow.capture.guess.mend_call.spoken import spoken_arguments
 from gradflow.capture.guess.sizes import Sizes
 
@@ -69,5 +70,7 @@ def mended(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -
     """
     names = [name for name, _ in call.arguments]
     spoken = call.in_order(spoken_arguments(call, failure))
-    for turn in itertools.zip_longest(*(rule.mend(spoken, failure, model, sizes) for rule in RULES)):
+    one, counts = one_of_each(spoken)
+    of_lists = [(as_lists(mended, counts) for mended in rule.mend(one, failure, model, sizes)) for rule in RULES if counts]
+    for turn in itertools.zip_longest(*(rule.mend(spoken, failure, model, sizes) for rule in RULES), *of_lists):
         yield from (mended.in_order(names) for mended in turn if mended is not None)

@@ -31,6 +31,9 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
         if "not enough values to unpack (expected 4" in failure.message:
             maps = [Shape("float32", (sizes.batch, part.sizes[-1], sizes.image, sizes.image)) for part in parts]
             yield call.with_argument(name, _listed(maps))
+        for rank, one in ((3, (sizes.channels,)), (4, (sizes.channels, sizes.frames))):  # examples, which have no batch
+            if f"not enough values to unpack (expected {rank}" in failure.message:
+                yield call.with_argument(name, _listed([Shape("float32", (*one, sizes.image, sizes.image)) for _ in parts]))
         if ("list index out of range" in failure.message or "not enough values" in failure.message) and len(parts) < _LONGEST:
             yield call.with_argument(name, _listed([_doubled(parts[0]), *parts]))
             yield call.with_argument(name, _listed([*parts, parts[-1]]))
