@@ -192,3 +192,18 @@ def test_arguments_that_one_line_does_the_same_with_are_mended_together(load: Lo
 
 def test_several_dims_of_a_part_are_a_list() -> None:
     assert [usual_value(name) for name in ("dims_encoder", "dim_y", "dim_head")] == ["[64, 64]", "64", "16"]
+
+
+def test_the_entries_of_a_dict_are_mended_as_arguments_are(load: Load) -> None:
+    text = """
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 8, 3)
+
+        def forward(self, inputs):
+            return self.conv(inputs["frames"].permute(1, 0, 2, 3, 4).flatten(0, 1))
+    """
+    found = _found(load, text)
+    assert found.call.given()["inputs"] == "{'frames': float32[2,3,3,32,32]}"
+    assert found.call.elements == 2 * 3 * 3 * 32 * 32

@@ -11,6 +11,8 @@ from typing import Any
 from gradflow.capture.launch.inputs import build_inputs, parse_input
 
 _TENSOR = re.compile(r"(\w+)\[([\d,\s]*)\](?:\s*(<|==)\s*(-?[\d.]+|True|False))?$")
+_SIZES = re.compile(r"\b\w+\[([\d,\s]*)\]")
+"""The sizes of a tensor wherever it stands in the text of an argument."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +99,9 @@ class Call:
 
     @property
     def elements(self) -> int:
-        """Numbers in all its tensors together."""
-        return sum(math.prod(shape.sizes) for shape in self.tensors().values())
+        """Numbers in all its tensors together, those in lists and dicts too."""
+        written = (sizes for _, text in self.arguments for sizes in _SIZES.findall(text))
+        return sum(math.prod(int(size) for size in sizes.split(",") if size.strip()) for sizes in written)
 
     def in_eval(self) -> Call:
         """The same call of the model in eval mode."""

@@ -33,6 +33,7 @@ from gradflow.capture.guess.mend_call import (
     slow,
     spatial,
 )
+from gradflow.capture.guess.mend_call.entries import closed, opened
 from gradflow.capture.guess.mend_call.examples import as_lists, one_of_each
 from gradflow.capture.guess.mend_call.spoken import spoken_arguments
 from gradflow.capture.guess.sizes import Sizes
@@ -72,5 +73,8 @@ def mended(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -
     spoken = call.in_order(spoken_arguments(call, failure))
     one, counts = one_of_each(spoken)
     of_lists = [(as_lists(mended, counts) for mended in rule.mend(one, failure, model, sizes)) for rule in RULES if counts]
-    for turn in itertools.zip_longest(*(rule.mend(spoken, failure, model, sizes) for rule in RULES), *of_lists):
+    inside = opened(call)
+    inside = inside.in_order(spoken_arguments(inside, failure))
+    of_dicts = [(closed(mended, call) for mended in rule.mend(inside, failure, model, sizes)) for rule in RULES if opened(call) != call]
+    for turn in itertools.zip_longest(*(rule.mend(spoken, failure, model, sizes) for rule in RULES), *of_lists, *of_dicts):
         yield from (mended.in_order(names) for mended in turn if mended is not None)
