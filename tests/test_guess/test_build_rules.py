@@ -566,8 +566,9 @@ def test_the_smallest_of_the_files_functions_is_called_first(load: Load) -> None
 def test_an_argument_whose_name_says_nothing_has_the_default_that_it_has_elsewhere(load: Load) -> None:
     text = """
     class Block(nn.Module):
-        def __init__(self, dim, flavour: str):
+        def __init__(self, dim, flavour: str, strength: int):
             super().__init__()
+            assert strength == 2
             self.lin = {"sweet": nn.Linear, "sour": nn.Bilinear}[flavour](dim, dim)
 
         def forward(self, x):
@@ -575,13 +576,13 @@ def test_an_argument_whose_name_says_nothing_has_the_default_that_it_has_elsewhe
 
 
     class Other(nn.Module):
-        def __init__(self, dim=4, flavour="sweet"):
+        def __init__(self, dim=4, flavour="sweet", strength="strong"):
             super().__init__()
 
         def forward(self, x):
             return x
     """
-    assert _built(load, text, "Block") == "Block(dim=64, flavour='sweet')"
+    assert _built(load, text, "Block") == "Block(dim=64, flavour='sweet', strength=2)"
 
 
 def test_one_number_is_given_where_one_or_several_do() -> None:

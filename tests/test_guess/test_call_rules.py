@@ -344,3 +344,8 @@ def test_two_pictures_that_are_too_small_grow_together(load: Load) -> None:
 )
 def test_dimensions_are_as_many_as_a_condition_asks_for_that_fails_without_a_word(load: Load, condition: str) -> None:
     assert _called(load, f"{condition}\nreturn self.lin(x)") == "x=float32[2,3,4,32,64]"
+
+
+def test_what_has_more_dimensions_than_tokens_have_holds_floating_numbers(load: Load) -> None:
+    layers = "self.lin = nn.Linear(64, 4); self.inner = nn.Embedding(128, 64)"
+    assert _called(load, "return self.lin(ids.permute(0, 2, 3, 1))", layers, "ids") == "ids=float32[2,64,32,32]"

@@ -12,18 +12,20 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from gradflow.capture.guess.subject import Subject
+from gradflow.capture.guess.usual import fits
 
 _LARGEST = 256
 """A larger number makes a large model."""
 
 
-def default_elsewhere(name: str, subject: Subject) -> str:
+def default_elsewhere(name: str, annotation: str, subject: Subject) -> str:
     """The expression that most of the functions and constructors have that give `name` a default; empty where none has.
 
-    The file's own come first. None says nothing, and what cannot be written as an expression is left out.
+    The file's own come first. None says nothing; what is of another kind than the annotation says, or cannot be written as an expression,
+    is left out.
     """
     for modules in ([sys.modules.get(subject.cls.__module__)], _of_the_package(subject)):
-        found = Counter(text for module in modules if module is not None for text in _defaults(name, module))
+        found = Counter(text for module in modules if module is not None for text in _defaults(name, module) if fits(text, annotation))
         if found:
             return found.most_common(1)[0][0]
     return ""
@@ -56,5 +58,5 @@ def _default(name: str, function: FunctionType) -> str:
 def _written(value: Any) -> str:
     """The value as an expression, empty where it is none of words and small numbers."""
     parts = value if isinstance(value, (tuple, list)) else (value,)
-    simple = parts and all(isinstance(part, str) or (isinstance(part, (int, float)) and abs(part) <= _LARGEST) for part in parts)
+    simple = parts and all(type(part) is str or (type(part) in (int, float, bool) and abs(part) <= _LARGEST) for part in parts)
     return repr(value) if simple and value != "" else ""

@@ -163,7 +163,7 @@ def _one(name: str, annotation: str) -> str:
         if re.search(pattern, name):
             if is_dict and not text.startswith("{"):
                 break
-            if annotation in ("int", "float", "bool", "str") and not _fits(text, annotation):
+            if not fits(text, annotation):
                 break
             return text
     for pattern, text in _BY_ANNOTATION:
@@ -199,6 +199,7 @@ def annotation_of(parameter: inspect.Parameter) -> str:
     return found.__name__ if isinstance(found, type) else str(found).replace("typing.", "")
 
 
-def _fits(text: str, annotation: str) -> bool:
+def fits(text: str, annotation: str) -> bool:
+    """Whether the expression is of the plain kind that the annotation names; of other annotations nothing is known."""
     kinds = {"int": r"\d+$", "float": r"[\d.e-]+$", "bool": r"(True|False)$", "str": r"'"}
-    return re.match(kinds[annotation], text) is not None
+    return annotation not in kinds or re.match(kinds[annotation], text) is not None

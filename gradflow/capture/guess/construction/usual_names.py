@@ -22,7 +22,8 @@ def propose(subject: Subject) -> Iterator[Construction]:
     if not needed:
         return
     words = {name: repr(word) for name, word in subject.words.items() if type(word) is str}
-    elsewhere = {entry.name: default_elsewhere(entry.name, subject) for entry in needed if not tells_something(entry.name)}
+    unknown = [entry for entry in needed if not tells_something(entry.name)]
+    elsewhere = {entry.name: default_elsewhere(entry.name, annotation_of(entry), subject) for entry in unknown}
     told = {**elsewhere, **words}
     given = [(entry.name, told.get(entry.name) or usual_value(entry.name, annotation_of(entry))) for entry in needed]
     yield Construction(subject.name, (*given, *fetch_nothing(subject.cls)), "the usual values of its arguments")

@@ -27,12 +27,13 @@ _EXPECTED = (
     r"(\d) dimensions",
     r"ndim[^\d]{1,12}(\d)",
     r"dim\(\) [!=]= (\d)",
+    r"len\(dims\) = (\d)",
     r"number of subscripts in the equation \((\d)\) does not match",
     r"number of sizes provided \((\d)\) must be greater",
 )
 
 _MOST, _MOST_WHOLE = 5, 3
-"""Dimensions of a tensor of floating and of whole numbers."""
+"""Dimensions of a tensor, and of one of whole numbers: what has more holds floating numbers."""
 
 
 def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> Iterator[Call]:
@@ -53,11 +54,12 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
             any(word in spot.text for spot in failure.spots[-2:] for word in dotted) or re.search(r"imension|ax[ei]s", message)
         ):
             ranks = [len(shape.sizes) + 1, len(shape.sizes) - 1]
-        for rank in ranks:
-            if 0 < rank <= (_MOST if shape.dtype.startswith("float") else _MOST_WHOLE):
-                for sized in _with_rank(shape, rank, sizes):
-                    yield call.with_argument(name, Shape(shape.dtype, sized, shape.rest).text)
-                    yield from _together(call, shape, sized)
+        for rank in (rank for rank in ranks if 0 < rank <= _MOST):
+            is_whole = not shape.dtype.startswith("float")
+            kind = Shape("float32", shape.sizes) if is_whole and rank > _MOST_WHOLE else shape
+            for sized in _with_rank(shape, rank, sizes):
+                yield call.with_argument(name, Shape(kind.dtype, sized, kind.rest).text)
+                yield from _together(call, shape, sized)
 
 
 def _stated(failure: Failure) -> str:
