@@ -7,8 +7,9 @@ from model_files import Load
 
 from gradflow.capture.guess.attempt import Failure
 from gradflow.capture.guess.call import Call
-from gradflow.capture.guess.search import Deadline, Found, Missed, _Line, find
+from gradflow.capture.guess.search import Deadline, Found, Missed, find
 from gradflow.capture.guess.target import subject_of, subjects_of
+from gradflow.capture.guess.waiting import Line
 
 NET = """
 class Block(nn.Module):
@@ -73,7 +74,7 @@ def test_a_name_that_is_no_class_is_no_subject(load: Load, name: str) -> None:
 
 def test_what_became_of_the_most_trusted_call_has_its_turn_where_another_got_further() -> None:
     trusted, other = Call((("x", "float32[2,8]"),)), Call((("x", "float32[2,3,32,32]"),))
-    line = _Line([trusted, other])
+    line = Line([trusted, other])
     for call, done in ((trusted, 0), (other, 5)):
         assert line.pop() == (call, None)
         mended = [call.with_argument("x", f"float32[{number}]") for number in range(1 + done, 5 + done)]

@@ -7,7 +7,6 @@ bounded in tries and seconds.
 from __future__ import annotations
 
 import contextlib
-import heapq
 import itertools
 import re
 import time
@@ -21,7 +20,7 @@ from torch._guards import detect_fake_mode
 
 from gradflow.capture.fake import TooManyParameters, stopped_at
 from gradflow.capture.guess import inputs
-from gradflow.capture.guess.attempt import Failure, Past, TooSlow, attempt
+from gradflow.capture.guess.attempt import Failure, TooSlow, attempt
 from gradflow.capture.guess.call import Call
 from gradflow.capture.guess.construction import propose as constructions
 from gradflow.capture.guess.construction.parts import PLACE
@@ -34,6 +33,7 @@ from gradflow.capture.guess.mend_init import mended as mended_constructions
 from gradflow.capture.guess.sizes import sizes_of
 from gradflow.capture.guess.subject import Construction, Subject
 from gradflow.capture.guess.unfit import sizes_that_do_not_fit
+from gradflow.capture.guess.waiting import Line, Place
 from gradflow.capture.surrogate import floats_in
 
 _TRIES_TO_BUILD, _TRIES_TO_CALL, _PROPOSALS = 60, 60, 8
@@ -58,9 +58,6 @@ _STUBBORN = 8
 _PATIENCE = 3
 """Calls of one model that may be too slow, where no smaller model of the class can be made."""
 
-_TURN = 4
-"""One of so many calls comes from the most trusted of those proposed."""
-
 _OTHERWISE = 6
 """Models of one class that may be built otherwise, because no call of them was found."""
 
@@ -69,11 +66,6 @@ _SLOW = Failure(TooSlow(), ())
 _WANTS_GRADIENTS = re.compile(r"requires? grad|requires_grad|grad_fn|no_grad|grad mode")
 
 T = TypeVar("T")
-_Origin = tuple[Call, Past]
-"""A call and how it failed."""
-_Waiter = tuple[tuple[int, int, int, int], Call, _Origin]
-"""A call with its rank, and what it was mended from."""
-Place = tuple[str, str, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +284,7 @@ def find_call(
     """A call of the model that gives floating tensors, or how it failed."""
     seen: set[tuple[tuple[str, ...], bool]] = set()
     sizes = sizes_of(model, construction)
-    waiting = _Line(itertools.islice(inputs.propose(model, construction, subject), _PROPOSALS))
+    waiting = Line(itertools.islice(inputs.propose(model, construction, subject), _PROPOSALS))
     first = furthest = None
     tries = 0
     slow = 0
@@ -318,7 +310,7 @@ def find_call(
             if unfit[stuck] > _STUBBORN:
                 return Uncalled(first, failure)
         if origin is not None:
-            waiting.put(extrapolated(*origin, call, failure.past), call, failure, solved=True)
+            waiting.put(_few(extrapolated(*origin, call, failure.past)), call, failure, solved=True)
         waiting.put(mended, call, failure)
     first = first or Failure(TypeError("its forward takes nothing that could be guessed"), ())
     return Uncalled(first, furthest or first)
@@ -334,47 +326,6 @@ def _few(mended: Iterable[T]) -> list[T]:
 
     attempt(collect, _SECONDS_TO_MEND)
     return found
-
-
-class _Line:
-    """The calls that wait to be tried: those proposed first, as they are, then those mended from a try that got further through the model,
-    then from one that failed at a new place, then in the order of their rules.
-
-    How far a call got is no measure where its sizes are wrong altogether: every fourth is the next of those that the most trusted of the
-    proposed calls became.
-    """
-
-    def __init__(self, proposed: Iterable[Call]) -> None:
-        self._proposed = iter(proposed)
-        self._waiting: list[_Waiter] = []
-        self._trusted: list[_Waiter] = []
-        self._of_the_first: set[Call] = set()
-        self._turns = itertools.cycle([*[False] * (_TURN - 1), True])
-        self._places: set[Place] = set()
-        self._failures = 0
-
-    def pop(self) -> tuple[Call, _Origin | None] | None:
-        """The next one and what it was mended from, None where none is left."""
-        proposed = next(self._proposed, None)
-        if proposed is not None:
-            self._of_the_first = self._of_the_first or {proposed}
-            return proposed, None
-        line = self._trusted if next(self._turns) and self._trusted else self._waiting
-        return heapq.heappop(line)[1:] if line else None
-
-    def put(self, mended: Iterable[Call], failed: Call, failure: Failure, *, solved: bool = False) -> None:
-        """What is `solved` comes as if it were from a new place, and leaves the place new for what else is mended there."""
-        self._failures += 1
-        seen = failure.place in self._places and not solved
-        for number, call in enumerate(_few(mended)):
-            # no two entries have the same rank, so that calls are never compared
-            waiter = ((-failure.layers_done, int(seen), -self._failures, number), call, (failed, failure.past))
-            heapq.heappush(self._waiting, waiter)
-            if failed in self._of_the_first:
-                self._of_the_first.add(call)
-                heapq.heappush(self._trusted, waiter)
-        if not solved:
-            self._places.add(failure.place)
 
 
 def try_call(model: torch.nn.Module, call: Call, seconds: float) -> Failure | None:
