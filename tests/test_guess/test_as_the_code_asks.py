@@ -194,6 +194,10 @@ def test_several_dims_of_a_part_are_a_list() -> None:
     assert [usual_value(name) for name in ("dims_encoder", "dim_y", "dim_head")] == ["[64, 64]", "64", "16"]
 
 
+def test_dropouts_are_several() -> None:
+    assert [usual_value(name) for name in ("dropouts", "dropout_rates", "dropout")] == ["(0.0, 0.0)", "(0.0, 0.0)", "0.0"]
+
+
 def test_the_entries_of_a_dict_are_mended_as_arguments_are(load: Load) -> None:
     text = """
     class Net(nn.Module):

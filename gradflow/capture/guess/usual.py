@@ -65,6 +65,7 @@ _USUAL: tuple[tuple[str, str], ...] = (
     (r"num_experts$|n_experts?$|num_routed_experts|n_routed_experts|num_local_experts", "4"),
     (r"num_experts_per_tok|top_?k$|experts_per_token|num_shared_experts|n_shared_experts", "2"),
     (r"(num|n)_?group$|topk_group", "1"),
+    (r"^(\w+_)?(dropouts|(drop|dropout)_(rates|probs))$", "(0.0, 0.0)"),
     (r"drop(out|_?rate|_?prob|_?path)?|attn_drop|_dropout$|^p$|^dp$|prob(ability)?$|_pdrop$", "0.0"),
     (r"timesteps$|num_steps|num_timesteps|diffusion_steps|n_steps$", "10"),
     (r"window(_size)?$", "4"),
