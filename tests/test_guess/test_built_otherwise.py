@@ -511,3 +511,25 @@ def test_a_model_is_left_once_no_input_changes_the_sizes_that_do_not_fit(load: L
     module = load(textwrap.dedent(text))
     assert isinstance(find(subjects_of(module)[0], Deadline(20)), Missed)
     assert len(module.CALLS) < 40
+
+
+def test_what_stands_between_two_layers_may_hand_on_what_it_is_given(load: Load) -> None:
+    text = """
+    class WholeNet(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv3d(3, 3, 1)
+
+        def forward(self, x):
+            raise ValueError("only for volumes")
+
+
+    class Net(nn.Module):
+        def __init__(self, transformer):
+            super().__init__()
+            self.first, self.transformer, self.last = nn.Linear(24, 48), transformer, nn.Linear(48, 2)
+
+        def forward(self, x):
+            return self.last(self.transformer(self.first(x)))
+    """
+    assert _built(load, text) == "Net(transformer=nn.Identity())"

@@ -18,6 +18,8 @@ def mend(construction: Construction, failure: Failure, subject: Subject) -> Iter
     for name, given in construction.arguments:
         entry = parameters.get(name)
         others = list(candidates(name, annotation_of(entry), subject)) if entry is not None else []
-        for text in others[:_MOST]:
+        # what hands on what it is given fits any width
+        likely = dict.fromkeys([*others[:1], "nn.Identity()", *others[1:]]) if "nn.Identity()" in others else others
+        for text in list(likely)[:_MOST]:
             if text != given and text.strip("<>") != given.partition("(")[0]:
                 yield construction.with_argument(name, text)
