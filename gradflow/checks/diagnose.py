@@ -21,7 +21,7 @@ def diagnose(recording: Recording) -> tuple[tuple[Verdict, ...], tuple[Influence
         said = list(check.find(case))
         findings += said
         case = case.taking(name for finding in said for name in finding.parameters)
-    return case.verdicts, case.influences, tuple(sorted(soften(findings, recording.guessed), key=_order))
+    return case.verdicts, case.influences, tuple(sorted(soften(findings, recording), key=_order))
 
 
 def build_case(recording: Recording) -> Case:

@@ -210,8 +210,11 @@ class NumericOrigin:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """All that one run told. `crash` is the user's own traceback where the program raised. `guessed`: the inputs that gradflow made up, as
-    text, empty where they are the user's own."""
+    """All that one run told. `crash` is the user's own traceback where the program raised.
+
+    `guessed`: the inputs that gradflow made up, as text, empty where they are the user's own. `unasked`: the argument by which the model
+    computes a loss of its own, and that could not be made up.
+    """
 
     target: Target
     graph: FlowGraph
@@ -229,6 +232,7 @@ class Recording:
     crash: str = ""
     timed_out: bool = False
     guessed: str = ""
+    unasked: str = ""
 
 
 @dataclass(frozen=True, slots=True)

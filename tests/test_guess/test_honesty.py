@@ -106,3 +106,42 @@ def test_a_model_in_a_variable_comes_before_classes(tmp_path: Path) -> None:
 def test_a_file_of_which_nothing_can_be_built_says_why(tmp_path: Path) -> None:
     with pytest.raises(NothingToAudit, match="could not build `Net`: ValueError: no luck; give its arguments, as in --init"):
         audited(tmp_path, BROKEN.format(name="Net", body="x"))
+
+
+DETECTOR = """
+class Detector(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body, self.score, self.box = nn.Linear(4, 8), nn.Linear(8, 1), nn.Linear(8, 4)
+    def forward(self, x{argument}):
+        x = self.body(x)
+        scores = self.score(x)
+        best = scores.argmax(0, keepdim=True).expand(-1, 8)
+        found = self.box(x.gather(0, best))
+        {more}
+        return found
+"""
+
+
+@pytest.mark.parametrize(
+    ("argument", "more", "severity"),
+    [
+        (", targets=None", "if targets is not None: raise ValueError('not these')", Severity.WARNING),
+        (", targets: 'list[dict[str, torch.Tensor]] | None' = None", "if targets is not None: targets.none()", Severity.WARNING),
+        (", labels: 'torch.Tensor' = None", "if labels is not None: raise ValueError('not these')", Severity.ERROR),
+        ("", "", Severity.ERROR),
+    ],
+)
+def test_a_cut_is_an_error_unless_a_loss_of_the_models_own_may_go_around_it(
+    tmp_path: Path, argument: str, more: str, severity: Severity
+) -> None:
+    report = audited(tmp_path, DETECTOR.format(argument=argument, more=more))
+    (cut,) = [finding for finding in report.findings if finding.code == "GF101"]
+    assert (cut.severity, set(cut.parameters)) == (severity, {"score.bias", "score.weight"})
+    assert any("the model's own, with `targets`" in note for note in cut.notes) is (severity is Severity.WARNING)
+
+
+def test_what_a_detectors_own_loss_takes_is_reached(tmp_path: Path) -> None:
+    loss = "if labels is not None: found = found + sum(scores.mean() * one['boxes'].mean() for one in labels)"
+    report = audited(tmp_path, DETECTOR.format(argument=", labels: 'list[dict] | None' = None", more=loss))
+    assert [finding.code for finding in report.findings if finding.severity is not Severity.INFO] == []

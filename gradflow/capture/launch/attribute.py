@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from gradflow.capture.fake import FakeMode, build, fake_mode
+from gradflow.capture.guess.call import Call
 from gradflow.capture.guess.expressions import is_model
 from gradflow.capture.guess.target import model_classes, subject_of
 from gradflow.capture.launch.guessed import Guess, called_with, guess_file, guess_inputs, guess_subject, weights_notes
@@ -96,6 +97,12 @@ def audit_guess(guess: Guess, module: ModuleType, job: Job, target: Target, mode
     """The recording of a guessed call, of further ones where it leaves a parameter without a gradient, with the words to repeat it."""
     args, kwargs = resized(*guess.call.build(), job.scale)
     guess.model.train(not (guess.call.evaluating or job.evaluates))
+    tried: list[Call] = []
+
+    def others() -> list[OtherCall]:
+        tried.extend(guess.others())
+        return [OtherCall(*resized(*call.build(), job.scale), not call.evaluating) for call in tried]
+
     recording = audit_model(
         guess.model,
         args,
@@ -106,11 +113,13 @@ def audit_guess(guess: Guess, module: ModuleType, job: Job, target: Target, mode
         focus=job.focus,
         fake=mode or guess.mode,
         name=_variable(guess),
-        others=lambda: [OtherCall(*resized(*call.build(), job.scale), not call.evaluating) for call in guess.others()],
+        others=others,
     )
     if not recording.parameters:
         raise NothingToAudit(f"`{type(guess.model).__name__}` has no parameter that could be trained, so there is nothing to judge")
-    return replace(recording, guessed=guess.call.text, notes=(*guess.notes, *recording.notes))
+    return replace(
+        recording, guessed=guess.call.text, unasked="" if job.loss else guess.unasked(tried), notes=(*guess.notes, *recording.notes)
+    )
 
 
 def has_models(module: ModuleType) -> bool:

@@ -9,6 +9,7 @@ import ast
 import builtins
 import contextlib
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from types import ModuleType
@@ -23,9 +24,10 @@ from gradflow.capture.guess.expressions import evaluate, namespace
 from gradflow.capture.guess.made import Made
 from gradflow.capture.guess.search import Deadline, Found, Missed, Uncalled, configuration_classes, find, find_call
 from gradflow.capture.guess.sizes import sizes_of
-from gradflow.capture.guess.subject import Construction, Subject
+from gradflow.capture.guess.subject import Construction, Subject, parameters_of
 from gradflow.capture.guess.target import subjects_of
 from gradflow.capture.guess.unfetched import left_out_of, note_left_out, without_weights
+from gradflow.capture.guess.usual import annotation_of
 from gradflow.capture.guess.variants import variants
 from gradflow.capture.launch.inputs import InputSpec, text_of
 from gradflow.capture.surrogate import floats_in
@@ -37,6 +39,10 @@ CLASSES_TRIED = 4
 NOTHING_TO_TRAIN = "has no parameter that could be trained"
 
 _SECONDS_FOR_OTHERS = 20.0
+
+_ASKS_FOR_A_LOSS = re.compile(r"(\w+_)?(labels?|targets?)|gt(_\w+)?|ground_truths?")
+_HELD = re.compile(r"list|dict|Any", re.IGNORECASE)
+"""Annotations of targets that hold several things, as boxes and classes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,16 @@ class Guess:
         audited = f"audited `{type(self.model).__name__}`; {failed}" if failed else ""
         mode = "audited in eval mode: in training mode it does not run with these inputs" if self.call.evaluating else ""
         return (*(note for note in (audited, mode) if note), *weights_notes(self.model))
+
+    def unasked(self, tried: Sequence[Call]) -> str:
+        """The argument by which the model computes a loss of its own, as `labels`, where it is no tensor and neither this call nor one of
+        those `tried` has it; empty where there is none."""
+        given = {name for call in (self.call, *tried) for name in call.given()}
+        left_out = {name: entry for name, entry in parameters_of(self.model.forward).items() if name not in given}
+        asking = (
+            name for name, entry in left_out.items() if _ASKS_FOR_A_LOSS.fullmatch(name) and _HELD.search(annotation_of(entry) or "Any")
+        )
+        return next(asking, "")
 
     def others(self) -> list[Call]:
         """Further calls that the model takes."""

@@ -58,6 +58,9 @@ _USUAL: tuple[tuple[str, str], ...] = (
     (r"^(points?|pointcloud|point_cloud|pc|xyz|pos|coords?)$", "float32[{b},3,64]"),
 )  # fmt: skip
 
+_DETECTED = "{'class_labels': int64[2]<2, 'boxes': float32[2,4]==0.25, 'masks': float32[2,{s},{s}]==1}"
+"""What a detector compares its output with in one picture: classes, boxes in shares of its sides, masks."""
+
 LISTED = re.compile(r"(list|List|Sequence)\[(torch\.(_VariableFunctionsClass\.)?)?[Tt]ensor")
 """Annotations of lists of tensors, those of `list[torch.tensor]` too, which means the function and not the class."""
 
@@ -100,6 +103,8 @@ def usual_input(name: str, annotation: str, sizes: Sizes) -> str:
         return {"int": "1", "float": "0.5", "bool": "False", "str": "''"}[annotation]
     if re.match(r"(list|List|Sequence)\[(int|float)\]", annotation):
         return "(0.5, 0.5)" if "float" in annotation else "(1, 1)"
+    if re.search(r"(list|List)\[(dict|Dict)", annotation) and re.fullmatch(r"labels|targets", name):
+        return "[" + ", ".join([_DETECTED.replace("{s}", str(sizes.image))] * sizes.batch) + "]"
     for pattern, text in _USUAL:
         if re.search(pattern, name):
             return as_annotated(text.format(**fill), annotation, sizes)
