@@ -533,3 +533,38 @@ def test_what_stands_between_two_layers_may_hand_on_what_it_is_given(load: Load)
             return self.last(self.transformer(self.first(x)))
     """
     assert _built(load, text) == "Net(transformer=nn.Identity())"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "call", "init"),
+    [
+        ("first_function, last_function, width=8", "return self.last_function(self.lin(x))", "first_function=2, last_function=nn.ReLU()"),
+        ("outputs", "return [self.lin(x) for level in range(3) if level in list(self.outputs)]", "outputs=(2, 2)"),
+    ],
+)
+def test_what_only_the_call_finds_to_be_no_number_is_what_it_is_used_as(load: Load, arguments: str, call: str, init: str) -> None:
+    text = f"""
+    class Net(nn.Module):
+        def __init__(self, {arguments}):
+            super().__init__()
+            self.lin = nn.Linear(8, 8)
+            for name, value in list(locals().items()):
+                setattr(self, name, value) if name != "self" and name != "__class__" else None
+
+        def forward(self, x):
+            {call}
+    """
+    assert _built(load, text) == f"Net({init})"
+
+
+def test_a_list_has_as_many_entries_as_are_asked_for_by_number(load: Load) -> None:
+    text = """
+    class Net(nn.Module):
+        def __init__(self, spread):
+            super().__init__()
+            self.layers = nn.ModuleList([nn.Linear(4, spread[5]), nn.Linear(4, spread[0])])
+
+        def forward(self, x):
+            return [layer(x) for layer in self.layers]
+    """
+    assert _built(load, text) == "Net(spread=(2, 2, 2, 2, 2, 2))"

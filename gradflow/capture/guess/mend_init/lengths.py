@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from gradflow.capture.guess.attempt import Failure
 from gradflow.capture.guess.expressions import literal
 from gradflow.capture.guess.mend_init.blamed import blamed_arguments
+from gradflow.capture.guess.sources import definition_of
 from gradflow.capture.guess.subject import Construction, Subject
 
 _OF_LENGTH = re.compile(
@@ -28,7 +29,7 @@ def mend(construction: Construction, failure: Failure, subject: Subject) -> Iter
     if not _OF_LENGTH.search(text) and not {str(len(lists[name])) for name in blamed} & set(re.findall(r"\d+", failure.message)):
         return
     written = [name for name, _ in construction.arguments if name in lists]
-    for length in _lengths(failure, given, lists):
+    for length in dict.fromkeys([*_indexed(subject, blamed), *_lengths(failure, given, lists)]):
         for names in dict.fromkeys([*((name,) for name in blamed), tuple(written)]):
             for of_length in (_of_length, _last):
                 new = construction
@@ -36,6 +37,20 @@ def mend(construction: Construction, failure: Failure, subject: Subject) -> Iter
                     new = new.with_argument(name, of_length(given[name], length)) if len(lists[name]) != length else new
                 if new != construction:
                     yield new
+
+
+def _indexed(subject: Subject, names: Sequence[str]) -> list[int]:
+    """As many entries as the class asks for by number: four where the highest is `channels[3]`."""
+    tree = definition_of(subject.cls)
+    found = [
+        node.slice.value + 1
+        for node in (ast.walk(tree) if tree is not None else ())
+        if isinstance(node, ast.Subscript)
+        and isinstance(node.slice, ast.Constant)
+        and type(node.slice.value) is int
+        and ast.unparse(node.value).removeprefix("self.") in names
+    ]
+    return [max(found)] if found and max(found) <= _MOST_ENTRIES else []
 
 
 def _lengths(failure: Failure, given: dict[str, str], lists: Mapping[str, Sequence[object]]) -> list[int]:
