@@ -75,6 +75,28 @@ def test_a_script_that_never_calls_backward_is_never_clean(end: str, tmp_path: P
     assert run.sentence == "the program ran to its end and made no backward pass, so there is nothing to judge"
 
 
+SCRIPTED = """
+import torch
+
+class Net(torch.jit.ScriptModule):
+    def __init__(self):
+        super().__init__()
+        self.lin = torch.nn.Linear(4, 2)
+
+    @torch.jit.script_method
+    def forward(self, x):
+        return self.lin(x)
+"""
+
+
+def test_a_torchscript_model_says_how_it_can_be_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = audit_text(tmp_path, SCRIPTED)
+    assert run.outcome == (2, "nothing")
+    assert run.sentence == "`Net` is TorchScript, whose operations cannot be followed: set PYTORCH_JIT=0, and it is a plain module"
+    monkeypatch.setenv("PYTORCH_JIT", "0")
+    assert audit_text(tmp_path, SCRIPTED).outcome == (0, "clean")
+
+
 def test_an_empty_script_is_never_clean(tmp_path: Path) -> None:
     assert audit_text(tmp_path, "").outcome == (2, "nothing")
 

@@ -11,7 +11,7 @@ from torch.nn.modules.module import register_module_module_registration_hook
 
 from gradflow.capture.flow.compiled_calls import compiled_name
 from gradflow.capture.flow.frames import RUNNING, user_place
-from gradflow.capture.flow.opaque_calls import opaque, scripted_reason
+from gradflow.capture.flow.opaque_calls import SCRIPTED, opaque, scripted_reason
 from gradflow.capture.flow.patches import RECORDERS, Patches
 from gradflow.capture.flow.trace import INERT
 from gradflow.capture.flow.values import Trace
@@ -51,7 +51,7 @@ def observe_modules(patches: Patches, registry: Registry, trace: Trace) -> None:
         serials = running.serials
         serials.append(registry.serial(self))
         try:
-            if isinstance(self, torch.jit.ScriptModule):
+            if isinstance(self, SCRIPTED):
                 reason = scripted_reason(self)
                 return opaque(type(self).__name__, lambda: forward(self, *args, **kwargs), (args, kwargs), list(self.parameters()), reason)
             if compiles and _is_compiled(self):

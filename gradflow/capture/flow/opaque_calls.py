@@ -16,6 +16,9 @@ from gradflow.capture.flow.trace import CUT, INERT, LIVE, REGION, Place, Step
 from gradflow.capture.training.autograd_walk import border
 from gradflow.graph.flow import CutReason
 
+SCRIPTED: tuple[type, ...] = () if type(torch.jit.ScriptModule) is type else (torch.jit.ScriptModule,)
+"""Modules in TorchScript, whose operations cannot be followed. With PYTORCH_JIT=0 in the environment these are plain ones."""
+
 
 def opaque(
     name: str,

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from gradflow.capture.flow.opaque_calls import SCRIPTED
 from gradflow.capture.guess.compared import compared_words
 from gradflow.capture.guess.examples import Example, find_examples, find_further_examples, mentions
 from gradflow.capture.guess.expressions import namespace
@@ -63,9 +64,18 @@ def model_classes(module: ModuleType) -> dict[str, type]:
         if isinstance(value, type)
         and issubclass(value, torch.nn.Module)
         and value.__module__ == module.__name__
-        and not issubclass(value, torch.jit.ScriptModule)
+        and not issubclass(value, SCRIPTED)
         and value.forward is not torch.nn.Module.forward
     }
+
+
+def scripted_classes(module: ModuleType) -> list[str]:
+    """The names of the module's own classes that are TorchScript, whose operations cannot be followed."""
+    return [
+        name
+        for name, value in vars(module).items()
+        if isinstance(value, type) and value.__module__ == module.__name__ and issubclass(value, SCRIPTED)
+    ]
 
 
 def _concrete(classes: dict[str, type]) -> dict[str, type]:

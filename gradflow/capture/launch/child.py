@@ -126,6 +126,7 @@ class Child:
     def _end_without_backward(self, session: Session) -> Ending:
         """The program made no backward pass: its hook functions, else its last call, else its models and classes are audited."""
         # Imported late: it needs what only models named by attribute and hook functions need.
+        from gradflow.capture.guess.target import scripted_classes
         from gradflow.capture.launch.attribute import audit_file, audit_hooks, has_models
 
         main = sys.modules["__main__"]
@@ -144,6 +145,10 @@ class Child:
         session.uninstall()
         if has_models(main):
             return self._audited(lambda: audit_file(main, self.job, self.target))
+        scripted = scripted_classes(main)
+        if scripted:
+            why = f"`{scripted[-1]}` is TorchScript, whose operations cannot be followed: set PYTORCH_JIT=0, and it is a plain module"
+            return Ending(Way.REFUSED, None, why)
         return Ending(Way.REFUSED, None, "the program ran to its end and made no backward pass, so there is nothing to judge")
 
     def _end_of_crash(self, session: Session, crash: BaseException) -> Ending:
