@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -81,6 +81,12 @@ class Call:
     def with_arguments(self, texts: Mapping[str, str]) -> Call:
         """The same with other texts for some of its arguments."""
         return replace(self, arguments=tuple((name, texts.get(name, text)) for name, text in self.arguments))
+
+    def resized(self, change: Callable[[tuple[int, ...]], tuple[int, ...]], names: Iterable[str] | None = None) -> Call:
+        """The same with other sizes of all its tensors, or of those among `names`. What has no dimension stays as it is."""
+        tensors = self.tensors()
+        chosen = {name: shape for name, shape in tensors.items() if shape.sizes and (names is None or name in names)}
+        return self.with_arguments({name: Shape(shape.dtype, change(shape.sizes), shape.rest).text for name, shape in chosen.items()})
 
     def without(self, name: str) -> Call:
         """The same without one argument."""

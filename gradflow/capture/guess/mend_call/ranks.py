@@ -77,9 +77,8 @@ def _of_pattern(failure: Failure) -> int:
 
 def _together(call: Call, shape: Shape, sized: tuple[int, ...]) -> Iterator[Call]:
     """The call with all that have the sizes of `shape`, as queries, keys and values have the same, in the new ones."""
-    alike = {name: other for name, other in call.tensors().items() if (other.dtype, other.sizes) == (shape.dtype, shape.sizes)}
-    if len(alike) > 1:
-        yield call.with_arguments({name: Shape(other.dtype, sized, other.rest).text for name, other in alike.items()})
+    alike = [name for name, other in call.tensors().items() if (other.dtype, other.sizes) == (shape.dtype, shape.sizes)]
+    yield from (call.resized(lambda _: sized, alike),) if len(alike) > 1 else ()
 
 
 def _listed(call: Call, failure: Failure, sizes: Sizes) -> Iterator[Call]:

@@ -27,6 +27,6 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
     wanted = indexed[: len(mask)]
     for name, shape in call.tensors().items():
         if shape.sizes == mask:
-            one = {other: Shape(held.dtype, (1, *held.sizes[1:]), held.rest).text for other, held in call.tensors().items() if held.sizes}
-            yield call.with_arguments({**one, name: Shape("bool", (1, *wanted[1:])).text})
+            one = call.resized(lambda shape: (1, *shape[1:]))
+            yield one.with_argument(name, Shape("bool", (1, *wanted[1:])).text)
             yield call.with_argument(name, Shape("bool", wanted, "==1").text)

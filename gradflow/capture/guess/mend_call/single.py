@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 
 from gradflow.capture.guess.attempt import Failure
-from gradflow.capture.guess.call import Call, Shape
+from gradflow.capture.guess.call import Call
 from gradflow.capture.guess.sizes import Sizes
 
 _SHAPES = re.compile(r"shape|size|dimension|broadcast|match|batch", re.IGNORECASE)
@@ -21,6 +21,4 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
     if len(batches) != 1 or batches == {1} or not _SHAPES.search(failure.message):
         return
     if str(batches.pop()) in re.findall(r"\d+", failure.message):
-        yield call.with_arguments(
-            {name: Shape(shape.dtype, (1, *shape.sizes[1:]), shape.rest).text for name, shape in tensors.items() if shape.sizes}
-        )
+        yield call.resized(lambda shape: (1, *shape[1:]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
 
@@ -23,13 +23,13 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
     tensors = call.tensors()
     firsts = {shape.sizes[0] for shape in tensors.values() if shape.sizes}
     if len(firsts) == 1 and max(firsts) > BATCH:
-        yield _changed(call, lambda shape: (BATCH, *shape[1:]))
+        yield call.resized(lambda shape: (BATCH, *shape[1:]))
     smaller = with_smaller_sides(call)
     if smaller is call and any(_is_volume(shape.sizes) for shape in tensors.values()):
-        smaller = _changed(call, lambda shape: (*shape[:-3], *(side // 2 for side in shape[-3:])) if _is_volume(shape) else shape)
+        smaller = call.resized(lambda shape: (*shape[:-3], *(side // 2 for side in shape[-3:])) if _is_volume(shape) else shape)
     yield from (smaller,) if smaller is not call else ()
     if firsts == {BATCH} and max(map(_elements, tensors.values())) >= _MANY:
-        yield _changed(call, lambda shape: (1, *shape[1:]))
+        yield call.resized(lambda shape: (1, *shape[1:]))
 
 
 def _elements(shape: Shape) -> int:
@@ -44,11 +44,4 @@ def with_smaller_sides(call: Call, least: int = 128) -> Call:
     """The call with sides of pictures, and lengths, of at least `least` divided by four; the call itself where it has none."""
     if not any(len(shape.sizes) >= 3 and shape.sizes[-1] >= least for shape in call.tensors().values()):
         return call
-    return _changed(call, lambda shape: (*shape[:-2], *(side // 4 if side >= least else side for side in shape[-2:])))
-
-
-def _changed(call: Call, change: Callable[[tuple[int, ...]], tuple[int, ...]]) -> Call:
-    for name, shape in call.tensors().items():
-        if shape.sizes:
-            call = call.with_argument(name, Shape(shape.dtype, change(shape.sizes), shape.rest).text)
-    return call
+    return call.resized(lambda shape: (*shape[:-2], *(side // 4 if side >= least else side for side in shape[-2:])))

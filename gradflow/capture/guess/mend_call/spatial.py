@@ -64,9 +64,8 @@ def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> 
 
 def _together(call: Call, shape: Shape, larger: tuple[int, ...]) -> Iterator[Call]:
     """The call with all pictures of these sizes in the new ones, as two frames of a video have the same; nothing where there is one."""
-    alike = {name: other for name, other in call.tensors().items() if other.sizes == shape.sizes and len(other.sizes) > 3}
-    if len(alike) > 1:
-        yield call.with_arguments({name: Shape(other.dtype, larger, other.rest).text for name, other in alike.items()})
+    alike = [name for name, other in call.tensors().items() if other.sizes == shape.sizes and len(other.sizes) > 3]
+    yield from (call.resized(lambda _: larger, alike),) if len(alike) > 1 else ()
 
 
 def _as_the_kernel(call: Call, failure: Failure) -> Iterator[Call]:
