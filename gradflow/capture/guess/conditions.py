@@ -1,11 +1,17 @@
-"""The conditions around a line that raised, read from its file: `if depth == 18: ... else: raise`, `assert x.shape[2] == self.heads`."""
+"""The conditions around a line that raised, read from its file: `if depth == 18: ... else: raise`, `assert x.shape[2] == self.heads`; and
+what the expressions in them are.
+"""
 
 from __future__ import annotations
 
 import ast
+from typing import Any
 
-from gradflow.capture.guess.attempt import Spot
+from gradflow.capture.guess.attempt import Spot, attempt
+from gradflow.capture.guess.expressions import evaluate
 from gradflow.capture.guess.sources import tree_of
+
+_SECONDS = 1.0
 
 
 def conditions_at(spot: Spot) -> list[tuple[ast.expr, bool]]:
@@ -44,3 +50,8 @@ def statements_of(spot: Spot) -> list[ast.stmt]:
         return ast.parse(spot.text.strip()).body
     except SyntaxError:
         return []
+
+
+def value_at(node: ast.expr, spot: Spot) -> Any:
+    """What the expression is in the frame, None where it cannot be told."""
+    return attempt(lambda: evaluate(ast.unparse(node), {**spot.scope, **spot.variables}), _SECONDS)[0]

@@ -66,6 +66,13 @@ class Construction:
             given.append((name, text))
         return replace(self, arguments=tuple(given))
 
+    def with_arguments(self, texts: Mapping[str, str]) -> Construction:
+        """The same with several changed or added."""
+        changed = self
+        for name, text in texts.items():
+            changed = changed.with_argument(name, text)
+        return changed
+
     def without(self, name: str) -> Construction:
         """The same without one named argument."""
         return replace(self, arguments=tuple(entry for entry in self.arguments if entry[0] != name))

@@ -8,18 +8,14 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
-from gradflow.capture.guess.attempt import Failure, Spot, attempt
+from gradflow.capture.guess.attempt import Failure, Spot
 from gradflow.capture.guess.call import Call
-from gradflow.capture.guess.conditions import stated_at
-from gradflow.capture.guess.expressions import evaluate
+from gradflow.capture.guess.conditions import stated_at, value_at
 from gradflow.capture.guess.sizes import Sizes
 from gradflow.capture.guess.sources import function_at
-
-_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +51,7 @@ def _wanted(spot: Spot) -> Iterator[tuple[_Read, tuple[int, ...]]]:
         for node in ast.walk(test):
             if isinstance(node, ast.Compare) and len(node.ops) == 1 and isinstance(node.ops[0], ast.Eq if holds else ast.NotEq):
                 for side, other in ((node.left, node.comparators[0]), (node.comparators[0], node.left)):
-                    read, value = _read(side, spot), _value(other, spot)
+                    read, value = _read(side, spot), value_at(other, spot)
                     new = tuple(value) if isinstance(value, (tuple, list)) else (value,)
                     is_size = all(isinstance(size, int) and not isinstance(size, bool) and size > 0 for size in new)
                     if read is not None and is_size and len(new) == len(read.indices):
@@ -77,15 +73,15 @@ def _read(node: ast.expr, spot: Spot) -> _Read | None:
             return next((found for read in _assigned(node.id, spot) if (found := _read(read, spot)) is not None), None)
         case _:
             return None
-    found = _value(whole, spot)
+    found = value_at(whole, spot)
     sizes = tuple(found.shape) if isinstance(found, torch.Tensor) else tuple(found) if isinstance(found, torch.Size) else None
     if sizes is None:
         return None
     if isinstance(index, ast.Slice):
         places = ast.Tuple([ast.Constant(place) for place in range(len(sizes))], ast.Load())
-        several = _value(ast.Subscript(places, index, ast.Load()), spot)
+        several = value_at(ast.Subscript(places, index, ast.Load()), spot)
         return _Read(name, sizes, several) if several else None
-    at = _value(index, spot)
+    at = value_at(index, spot)
     return _Read(name, sizes, (at,)) if isinstance(at, int) else None
 
 
@@ -112,8 +108,3 @@ def _shape_of(node: ast.expr) -> ast.expr:
         case ast.Call(func=ast.Attribute(value=tensor, attr="size"), args=[]):
             return ast.Attribute(value=tensor, attr="shape", ctx=ast.Load())
     return node
-
-
-def _value(node: ast.expr, spot: Spot) -> Any:
-    """What the expression is in the frame, None where it cannot be told."""
-    return attempt(lambda: evaluate(ast.unparse(node), {**spot.scope, **spot.variables}), _SECONDS)[0]

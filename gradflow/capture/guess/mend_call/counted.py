@@ -9,13 +9,11 @@ from collections.abc import Iterator
 
 import torch
 
-from gradflow.capture.guess.attempt import Failure, Spot, attempt
+from gradflow.capture.guess.attempt import Failure, Spot
 from gradflow.capture.guess.call import Call
-from gradflow.capture.guess.expressions import evaluate
+from gradflow.capture.guess.conditions import value_at
 from gradflow.capture.guess.sizes import Sizes
 from gradflow.capture.guess.sources import function_at
-
-_SECONDS = 1.0
 
 
 def mend(call: Call, failure: Failure, model: torch.nn.Module, sizes: Sizes) -> Iterator[Call]:
@@ -40,10 +38,6 @@ def _divided_to_nothing(spot: Spot) -> Iterator[tuple[int, int]]:
         if isinstance(node.value.op, ast.FloorDiv) and any(
             type(spot.variables.get(name)) is int and not spot.variables[name] for name in names
         ):
-            size, whole = (_value(side, spot) for side in (node.value.left, node.value.right))
+            size, whole = (value_at(side, spot) for side in (node.value.left, node.value.right))
             if type(size) is int and type(whole) is int and 0 < size < whole:
                 yield size, whole
-
-
-def _value(node: ast.expr, spot: Spot) -> object:
-    return attempt(lambda: evaluate(ast.unparse(node), {**spot.scope, **spot.variables}), _SECONDS)[0]

@@ -42,8 +42,5 @@ def mend(construction: Construction, failure: Failure, subject: Subject) -> Iter
         if chosen in seen:
             continue
         seen.append(chosen)
-        shrunk = construction
         tokens = smaller_tokens(sizes, chosen["vocab_size"]) if "vocab_size" in chosen else {}
-        for name, value in {**chosen, **tokens}.items():
-            shrunk = shrunk.with_argument(name, repr(value))
-        yield shrunk
+        yield construction.with_arguments({name: repr(value) for name, value in {**chosen, **tokens}.items()})

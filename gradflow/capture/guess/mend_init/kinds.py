@@ -40,10 +40,7 @@ def mend(construction: Construction, failure: Failure, subject: Subject) -> Iter
         ones = {name: next(iter(_ONE.findall(given[name])), "2") for name in blamed}
         alike = [name for name in blamed[:_MOST] if is_used_so(name, failure)]
         for kind in kinds[:_TOGETHER] if len(alike) > 1 else ():
-            together = construction
-            for name in alike:
-                together = together.with_argument(name, kind.format(ones[name]))
-            yield together
+            yield construction.with_arguments({name: kind.format(ones[name]) for name in alike})
         for kind, name in itertools.product(kinds, blamed[:_MOST]):
             text = kind.format(ones[name])
             if text != given[name]:

@@ -34,18 +34,12 @@ def mend(construction: Construction, failure: Failure, subject: Subject) -> Iter
         for new, old in sorted(((wanted, got), (got, wanted))):
             names = [name for name, text in given.items() if text == str(old)]
             yield from (construction.with_argument(name, str(new)) for name in names)
-            yield from (_with_all(construction, names, str(new)),) if len(names) > 1 else ()
+            yield from (construction.with_arguments(dict.fromkeys(names, str(new))),) if len(names) > 1 else ()
         if split is not None:
             heads = {name: int(text) * wanted for name, text in given.items() if _SPLIT_WIDTH.search(name)}
             yield from (construction.with_argument(name, str(product // got)) for name, product in heads.items() if product % got == 0)
         if got > wanted:
             yield from (construction.with_argument(name, str(got - wanted)) for name, text in given.items() if text == "0")
-
-
-def _with_all(construction: Construction, names: list[str], text: str) -> Construction:
-    for name in names:
-        construction = construction.with_argument(name, text)
-    return construction
 
 
 def _of_the_configuration(construction: Construction, failure: Failure) -> dict[str, str]:

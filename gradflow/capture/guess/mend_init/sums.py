@@ -5,12 +5,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from gradflow.capture.guess.attempt import Failure, Spot, attempt
-from gradflow.capture.guess.conditions import conditions_at
-from gradflow.capture.guess.expressions import evaluate
+from gradflow.capture.guess.attempt import Failure, Spot
+from gradflow.capture.guess.conditions import conditions_at, value_at
 from gradflow.capture.guess.subject import Construction, Subject
-
-_SECONDS = 1.0
 
 
 def mend(construction: Construction, failure: Failure, subject: Subject) -> Iterator[Construction]:
@@ -42,12 +39,7 @@ def _asked(spot: Spot) -> Iterator[tuple[str, int, int]]:
 def _sum(node: ast.expr, other: ast.expr, spot: Spot) -> tuple[str, int, int] | None:
     match node:
         case ast.Call(func=ast.Name(id="sum"), args=[(ast.Name(id=name) | ast.Attribute(attr=name)) as added]):
-            values, total = (_value(part, spot) for part in (added, other))
+            values, total = (value_at(part, spot) for part in (added, other))
             if isinstance(values, (tuple, list)) and type(total) is int:
                 return name, len(values), total
     return None
-
-
-def _value(node: ast.expr, spot: Spot) -> object:
-    """What the expression is in the frame, None where it cannot be told."""
-    return attempt(lambda: evaluate(ast.unparse(node), {**spot.scope, **spot.variables}), _SECONDS)[0]

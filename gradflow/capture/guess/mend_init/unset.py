@@ -80,10 +80,7 @@ def _arguments(construction: Construction, failure: Failure, subject: Subject) -
         for name, value in values.items():
             yield construction.with_argument(name, value)
         if len(values) > 1:
-            mended = construction
-            for name, value in values.items():
-                mended = mended.with_argument(name, value)
-            yield mended
+            yield construction.with_arguments(values)
         if values:
             return
 
